@@ -1,0 +1,102 @@
+"""Why an input was refused: one enumeration of reasons, one family of exceptions.
+
+Every reason has an outcome. `skipped` means that the file is not for us (a report, a text file, a
+second copy) and nothing is wrong; `failed` means that it should have worked and did not.
+"""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of an input that got no prediction."""
+
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Machine-readable reason why an input was refused; the value is what tables hold."""
+
+    # Skipped: not for us.
+    NOT_AN_IMAGE = "not_an_image"
+    EMPTY_FILE = "empty_file"
+    NOT_A_RADIOGRAPH = "not_a_radiograph"
+    DICOMDIR = "dicomdir"
+    DUPLICATE = "duplicate"
+    LINK_OUTSIDE_ROOT = "link_outside_root"
+
+    # Failed: the file itself.
+    FILE_UNREADABLE = "file_unreadable"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    NO_PIXEL_DATA = "no_pixel_data"
+    MISSING_ATTRIBUTE = "missing_attribute"
+    INVALID_ATTRIBUTE = "invalid_attribute"
+    PIXEL_LENGTH_MISMATCH = "pixel_length_mismatch"
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
+    UNSUPPORTED_PHOTOMETRIC = "unsupported_photometric_interpretation"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    DECODER_MISSING = "decoder_missing"
+    DECODE_FAILED = "decode_failed"
+    VOLUME = "volume"
+    NO_SUCH_FRAME = "no_such_frame"
+
+    # Failed: data sets and configuration.
+    DATASET_LAYOUT = "dataset_layout"
+    CONFIGURATION = "configuration"
+    UNKNOWN_NAME = "unknown_name"
+    WEIGHTS_MISSING = "weights_missing"
+    WEIGHTS_MISMATCH = "weights_mismatch"
+    OUTPUT_UNWRITABLE = "output_unwritable"
+    NOT_FINITE = "not_finite"
+    INTERNAL = "internal"
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether an input refused for this reason counts as skipped or as failed."""
+        return Outcome.SKIPPED if self in _SKIPS else Outcome.FAILED
+
+
+_SKIPS = frozenset(
+    {
+        Reason.NOT_AN_IMAGE,
+        Reason.EMPTY_FILE,
+        Reason.NOT_A_RADIOGRAPH,
+        Reason.DICOMDIR,
+        Reason.DUPLICATE,
+        Reason.LINK_OUTSIDE_ROOT,
+    }
+)
+
+
+class PlainfilmError(Exception):
+    """Base of all refusals.
+
+    The message says the rule that was broken, the value that broke it and what to do. It never
+    holds a value of an identifying DICOM attribute, nor a path: the caller knows the path.
+
+    Attributes:
+        reason: The reason code.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InputError(PlainfilmError):
+    """One input file cannot be read; the rest of the batch goes on."""
+
+
+class DatasetError(PlainfilmError):
+    """A folder or a datalist does not have the layout that was asked for."""
+
+
+class ConfigurationError(PlainfilmError):
+    """Wrong use: a name, a key, an argument or a path that cannot be right (exit status 2)."""
+
+
+class RunError(PlainfilmError):
+    """A run cannot go on: weights do not fit, output cannot be written, loss is not finite."""

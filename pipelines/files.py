@@ -1,0 +1,77 @@
+"""Files are written whole or not at all: under a temporary name first, then renamed."""
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, it takes the place of `path`.
+
+    The temporary name starts with a dot and is removed when the block raises. Parent folders are
+    made as needed. After a power cut either the old or the new content stands, never a part.
+
+    Args:
+        path: Where the finished file shall stand.
+
+    Yields:
+        The path to write to; it has the suffix of `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, whole or not at all; NaN is refused.
+
+    Raises:
+        ValueError: If a float in `value` is not finite.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]
+) -> None:
+    """Write a table with a header line, whole or not at all.
+
+    Args:
+        path: Where to write.
+        columns: Names and order of the columns.
+        rows: One mapping a row, with exactly these keys.
+
+    Raises:
+        ValueError: If a row has a key that is no column.
+    """
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+        table = csv.DictWriter(out, fieldnames=list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
