@@ -1,0 +1,1 @@
+"""A file becomes a `Radiograph`: the one reader of the package."""
