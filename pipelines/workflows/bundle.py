@@ -1,0 +1,199 @@
+"""Where bundles are: found by name or path, listed with what their metadata says."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.nearest import right_names
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package and, in a checkout, `bundles/` beside it."""
+
+NOT_OVERLAYS = frozenset({"train.json", "inference.json", "metadata.json"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder in the MONAI bundle format.
+
+    Attributes:
+        name: Name of the folder.
+        root: The folder itself, absolute.
+    """
+
+    name: str
+    root: Path
+
+    @property
+    def configs(self) -> Path:
+        """The folder of configurations."""
+        return self.root / "configs"
+
+    @property
+    def train(self) -> Path:
+        """The training configuration."""
+        return self.configs / "train.json"
+
+    @property
+    def inference(self) -> Path:
+        """The inference configuration."""
+        return self.configs / "inference.json"
+
+    @property
+    def metadata(self) -> Path:
+        """The metadata that the bundle format asks for."""
+        return self.configs / "metadata.json"
+
+    @property
+    def logging(self) -> Path:
+        """The logging configuration."""
+        return self.configs / "logging.conf"
+
+    @property
+    def weights(self) -> Path:
+        """The shipped weights; the file may be absent."""
+        return self.root / "models" / "model.pt"
+
+    @property
+    def operating_point(self) -> Path:
+        """Threshold, temperature and class names that go with the weights; may be absent."""
+        return self.root / "models" / "operating_point.json"
+
+    def overlays(self) -> list[Path]:
+        """Return the configurations that are merged after `train.json`, by name."""
+        return sorted(p for p in self.configs.glob("*.json") if p.name not in NOT_OVERLAYS)
+
+    def overlay(self, name: str) -> Path:
+        """Find an overlay by name, with or without `.json`, or by the path of a file.
+
+        Raises:
+            ConfigurationError: If there is none; the message names the nearest right one.
+        """
+        known = {path.stem: path for path in self.overlays()}
+        if name.removesuffix(".json") in known:
+            return known[name.removesuffix(".json")]
+        path = Path(name)
+        if path.is_file():
+            return path.resolve()
+        raise ConfigurationError(
+            Reason.UNKNOWN_NAME,
+            f"no overlay named '{path.name}' in {self.name}{right_names(path.stem, known)}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSummary:
+    """What a user wants to know before choosing a bundle.
+
+    Attributes:
+        name: Name of the bundle.
+        version: Its version.
+        task: What it predicts, in words.
+        classes: Names of the classes that it tells apart.
+        weights_bytes: Size of the shipped weights; None when there are none.
+        figures: Measured figures by name, as the metadata has them.
+    """
+
+    name: str
+    version: str
+    task: str
+    classes: tuple[str, ...]
+    weights_bytes: int | None
+    figures: dict[str, object]
+
+
+def known_bundles() -> dict[str, Path]:
+    """Return the folders of all bundles by name: those of `./bundles`, then of the checkout."""
+    found: dict[str, Path] = {}
+    for parent in (Path.cwd() / "bundles", CHECKOUT / "bundles"):
+        for configs in sorted(parent.glob("*/configs")):
+            found.setdefault(configs.parent.name, configs.parent.resolve())
+    return found
+
+
+def find_bundle(name_or_path: str) -> Bundle:
+    """Find a bundle by its name under `bundles/` or by its path.
+
+    Args:
+        name_or_path: A name is looked for in `./bundles`, then in the checkout that holds this
+            package; what is no known name is taken as the path of a folder that holds `configs/`.
+
+    Raises:
+        ConfigurationError: If there is none; the message names the nearest right name.
+    """
+    known = known_bundles()
+    if name_or_path in known:
+        return Bundle(name_or_path, known[name_or_path])
+    path = Path(name_or_path)
+    if (path / "configs").is_dir():
+        root = path.resolve()
+        return Bundle(root.name, root)
+    if path.is_dir():
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected the folder of a bundle, got '{path.name}', which has no folder configs/;"
+            f" known bundles: {', '.join(known) or 'none'}",
+        )
+    raise ConfigurationError(
+        Reason.UNKNOWN_NAME, f"no bundle named '{path.name}'{right_names(path.name, known)}"
+    )
+
+
+def bundle_root(name: str) -> str:
+    """Return the folder of the bundle called `name`, for `bundle_root` in its own configuration.
+
+    With it `python -m monai.bundle run` works from the repository root and from inside the
+    bundle's folder. The working folder comes first, so a copy that is run from inside uses its own
+    weights; a copy that is run from elsewhere needs `--bundle_root`.
+
+    Args:
+        name: Name of the bundle's folder.
+
+    Returns:
+        An absolute path.
+    """
+    here = Path.cwd()
+    metadata = here / "configs" / "metadata.json"
+    if metadata.is_file() and name in {here.name, read_metadata(metadata).get("name")}:
+        return str(here)
+    return str(find_bundle(name).root)
+
+
+def read_metadata(path: Path) -> dict[str, object]:
+    """Read a metadata file; what cannot be read or is no JSON object counts as empty."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def list_bundles() -> list[BundleSummary]:
+    """Summarise every known bundle, by name, from its metadata and without importing torch."""
+    return [_summary(Bundle(name, root)) for name, root in sorted(known_bundles().items())]
+
+
+def _summary(bundle: Bundle) -> BundleSummary:
+    metadata = read_metadata(bundle.metadata)
+    figures = metadata.get("eval_metrics")
+    return BundleSummary(
+        name=bundle.name,
+        version=str(metadata.get("version", "")),
+        task=str(metadata.get("task", "")),
+        classes=_classes(bundle, metadata),
+        weights_bytes=bundle.weights.stat().st_size if bundle.weights.is_file() else None,
+        figures=figures if isinstance(figures, dict) else {},
+    )
+
+
+def _classes(bundle: Bundle, metadata: Mapping[str, object]) -> tuple[str, ...]:
+    """Class names beside the weights; without weights those of the output channels."""
+    shipped = read_metadata(bundle.operating_point).get("class_names")
+    if isinstance(shipped, list):
+        return tuple(str(each) for each in shipped)
+    channels: object = metadata
+    for key in ("network_data_format", "outputs", "pred", "channel_def"):
+        channels = channels.get(key) if isinstance(channels, Mapping) else None
+    return tuple(map(str, channels.values())) if isinstance(channels, Mapping) else ()
