@@ -1,0 +1,1 @@
+"""A folder becomes a datalist; generated films for whoever has no folder yet."""

@@ -1,0 +1,1 @@
+"""Generated films in the layouts that users have: for demonstrations, tests and first steps."""
