@@ -1,0 +1,239 @@
+"""The command `plainfilm`: each verb parses, calls one typed function and prints what came out.
+
+Torch and MONAI are imported by the verbs that need them, after everything that can be checked
+without them has been checked.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import pipelines
+from pipelines import verbs
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason
+from pipelines.nearest import did_you_mean, right_names
+from pipelines.verbs import ExitStatus
+
+EXIT_STATUS = """exit status:
+  0  all inputs were handled (skipped ones included)
+  1  an error of plainfilm or of the machine
+  2  wrong use or configuration
+  3  done, but some inputs failed"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line, with the nearest right name, and never abbreviates."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(Reason.CONFIGURATION, f"{message}; see `{self.prog} --help`")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Args:
+        arguments: What stands behind the program's name; by default that of this process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parse(given)
+        status: ExitStatus = options.run(options)
+    except KeyboardInterrupt:
+        _say(f"stopped; {_how_to_go_on(given)}")
+        return ExitStatus.INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the last resort: one line in place of a traceback
+        return _refuse(error, debug="--debug" in given)
+    return status
+
+
+def _how_to_go_on(given: Sequence[str]) -> str:
+    if "train" in given:
+        return "the same command with --resume goes on from the last checkpoint"
+    if "predict" in given:
+        return "the same command goes on where it was"
+    return "nothing half-written is left"
+
+
+def _refuse(error: Exception, *, debug: bool) -> ExitStatus:
+    if debug:
+        traceback.print_exception(error)
+    cause = _root_cause(error)
+    _say(f"error: {_in_short(cause)}")
+    return ExitStatus.WRONG_USE if isinstance(cause, ConfigurationError) else ExitStatus.FAILED
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """The refusal of ours in a chain, else its first error: MONAI wraps both several times."""
+    chain = [error]
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) and earlier not in chain:
+        chain.append(earlier)
+    return next((each for each in chain if isinstance(each, PlainfilmError)), chain[-1])
+
+
+def _in_short(cause: BaseException) -> str:
+    if isinstance(cause, PlainfilmError):
+        return str(cause)
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"{cause.strerror}; --debug shows where"
+    # Other messages may quote what was read from a film; these say what the machine lacks.
+    speaking = isinstance(cause, RuntimeError | MemoryError | ImportError) and str(cause)
+    said = f": {str(cause).splitlines()[0][:160]}" if speaking else ""
+    return f"internal error: {type(cause).__name__}{said}{_place(cause)}; --debug shows all"
+
+
+def _place(cause: BaseException) -> str:
+    """Where in our package it happened, innermost last."""
+    package = str(Path(pipelines.__file__).parent)
+    frames = [
+        each for each in traceback.extract_tb(cause.__traceback__) if package in each.filename
+    ]
+    if not frames:
+        return ""
+    inside = os.path.relpath(frames[-1].filename, Path(package).parent)
+    return f" in {inside}:{frames[-1].lineno}"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"plainfilm: {text}\n")
+
+
+def _parse(given: list[str]) -> argparse.Namespace:
+    parser, known = _parsers()
+    verb = next((each for each in given if not each.startswith("-")), None)
+    if verb is not None and verb not in known:
+        raise ConfigurationError(Reason.UNKNOWN_NAME, f"no verb '{verb}'{right_names(verb, known)}")
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        spellings = list(known[options.verb]._option_string_actions)
+        raise ConfigurationError(
+            Reason.UNKNOWN_NAME,
+            f"unexpected argument '{unknown[0]}'{did_you_mean(unknown[0].split('=')[0], spellings)}"
+            f" See `plainfilm {options.verb} --help`",
+        )
+    return options
+
+
+def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
+    parser = _Parser(
+        prog="plainfilm",
+        description="Train, evaluate and run radiograph models declared as MONAI bundles.",
+        epilog=f"BUNDLE is a name under bundles/ or a path.\n\n{EXIT_STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"plainfilm {pipelines.__version__}")
+    choices = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, parser_class=_Parser
+    )
+
+    def verb(
+        name: str, run: Callable[..., int], said: str, example: str
+    ) -> argparse.ArgumentParser:
+        added = choices.add_parser(
+            name,
+            help=said,
+            description=f"{said[0].upper()}{said[1:]}.",
+            epilog=f"example:\n  plainfilm {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        added.add_argument(
+            "--debug", action="store_true", help="show tracebacks and more log lines"
+        )
+        added.set_defaults(run=run)
+        return added
+
+    verb("list", verbs.list_known, "bundles with their task, classes, weights and figures", "list")
+    check = verb(
+        "check",
+        verbs.check,
+        "find mistakes in bundles without running them",
+        "check pneumonia_classification",
+    )
+    check.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: all known bundles")
+    datalist = verb(
+        "datalist",
+        verbs.datalist,
+        "index a folder of images, split it by patient and check the split for leaks",
+        "datalist chest data/chest_xray --output chest.json",
+    )
+    datalist.add_argument("layout", metavar="LAYOUT", help="how the folder is laid out, e.g. chest")
+    datalist.add_argument("directory", metavar="DIR", type=Path)
+    datalist.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        default=Path("datalist.json"),
+        help="default: %(default)s",
+    )
+    sample = verb(
+        "sample",
+        verbs.sample,
+        "write generated images in the layout that its users have",
+        "sample chest data/demo",
+    )
+    sample.add_argument("name", metavar="NAME", help="what to generate, e.g. chest")
+    sample.add_argument("directory", metavar="DIR", type=Path)
+    sample.add_argument(
+        "--count", type=int, default=24, help="images per split and class together; default: 24"
+    )
+    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same images")
+    _add_runs(verb)
+    predict = verb(
+        "predict",
+        verbs.predict,
+        "read a file or a folder of DICOM, PNG, JPEG and TIFF and write tables of predictions",
+        "predict pneumonia_classification films/ results/",
+    )
+    predict.add_argument("bundle", metavar="BUNDLE")
+    predict.add_argument("source", metavar="INPUT", type=Path, help="a file or a folder")
+    predict.add_argument("output", metavar="OUTPUT", type=Path, help="a folder for what comes out")
+    predict.add_argument(
+        "--restart", action="store_true", help="predict again what OUTPUT already has"
+    )
+    _add_set(predict)
+    return parser, dict(choices.choices)
+
+
+def _add_runs(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    train = verb(
+        "train",
+        verbs.train,
+        "train a bundle",
+        "train pneumonia_classification --data data/chest_xray",
+    )
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    evaluate = verb(
+        "evaluate",
+        verbs.evaluate,
+        "measure a bundle's weights on the test split",
+        "evaluate pneumonia_classification --data data/chest_xray",
+    )
+    for each in (train, evaluate):
+        each.add_argument("bundle", metavar="BUNDLE")
+        each.add_argument("--data", type=Path, metavar="DIR", required=True, help="the images")
+        each.add_argument(
+            "--output", type=Path, metavar="DIR", help="default: a new folder in runs/"
+        )
+        each.add_argument(
+            "--overlay",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a variant in the bundle's configs/",
+        )
+        _add_set(each)
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the configuration, e.g. train.trainer.max_epochs=3",
+    )
