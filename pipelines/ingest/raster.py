@@ -1,0 +1,200 @@
+"""PNG, JPEG, BMP, TIFF and GIF become a `Radiograph`.
+
+What is kept and what is changed:
+
+- 8 and 16 bits are kept: a pixel is its stored value over the largest of its type, exactly. So are
+  1, 2, 4 and 12 bits.
+- Colour of 16 bits (48-bit RGB) is decoded twice, by Pillow, which finds damage but keeps 8 bits,
+  and by OpenCV, which keeps 16; it is refused where the two disagree.
+- Three equal channels become one; other colour stays three. CMYK becomes RGB. Palettes are
+  resolved. Colour profiles and gamma are ignored, as they are meant for the colour of screens.
+- Transparency, by an alpha channel or by a colour declared transparent, is laid on black.
+- EXIF orientation is applied. TIFF that stores white as zero is turned.
+- Of an animation or of several pages the first is read, and flagged.
+- Resolution tags are not trusted: a scanner or a screenshot writes dots per inch of a page. So the
+  spacing is unknown.
+- Floating point, signed and 32-bit samples are refused: nothing says which value is black.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL.ExifTags import Base as ExifTag
+from PIL.ImageFile import ImageFile
+
+from pipelines.errors import InputError, PlainfilmError, Reason
+from pipelines.ingest.guard import guard_input
+from pipelines.ingest.limits import MAX_SIDE, check_file_bytes, check_samples
+from pipelines.ingest.raster_samples import (
+    DEEP_BITS,
+    Samples,
+    deep_samples,
+    orient,
+    samples_of,
+    stored_bits,
+    to_pixels,
+)
+from pipelines.ingest.sniff import FileFormat, sniff
+from pipelines.radiograph import Provenance, Radiograph
+
+# Once and here, since `warnings.catch_warnings` is not safe in reader threads. What Pillow warns of
+# is metadata that it skips; what matters raises.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# The classes themselves: `Image.open` would try other formats and warn of sizes through a global.
+_OPENERS: dict[FileFormat, type[ImageFile]] = {
+    FileFormat.PNG: PngImagePlugin.PngImageFile,
+    FileFormat.JPEG: JpegImagePlugin.JpegImageFile,
+    FileFormat.BMP: BmpImagePlugin.BmpImageFile,
+    FileFormat.TIFF: TiffImagePlugin.TiffImageFile,
+    FileFormat.GIF: GifImagePlugin.GifImageFile,
+}
+_GREY_MODES = frozenset({"1", "L", "I;16", "I;16B", "I;16L"})
+_OTHER_MODES = frozenset({"P", "LA", "La", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
+_MAX_JPEG_SCANS = 100
+
+
+def read_raster(path: Path) -> Radiograph:
+    """Read the first image of a PNG, JPEG, BMP, TIFF or GIF file, whatever its name.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The film: one channel, or three where the colours differ; spacing unknown.
+
+    Raises:
+        InputError: TOO_LARGE from the header alone; TRUNCATED; CORRUPT if the header is broken,
+            DECODE_FAILED if the samples are; UNSUPPORTED_FORMAT for sample types that are not read.
+    """
+    file_format = sniff(path)
+    opener = _OPENERS.get(file_format)
+    if opener is None:
+        raise InputError(
+            Reason.UNSUPPORTED_FORMAT,
+            f"expected one of {', '.join(_OPENERS)}, got {file_format}; use read_radiograph",
+        )
+    with guard_input():
+        check_file_bytes(path)
+        with path.open("rb") as content:
+            return _read(content, file_format, opener)
+
+
+def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) -> Radiograph:
+    with _refusing(Reason.CORRUPT):
+        image = opener(content)
+        bits = stored_bits(image)
+    _check_header(image)
+    if file_format is FileFormat.JPEG:
+        _check_scans(content)
+    is_deep = bits == DEEP_BITS and image.mode not in _GREY_MODES
+    with _refusing(Reason.DECODE_FAILED):
+        samples = _decode(image, content, bits=bits, is_deep=is_deep)
+        flags = _page_flags(image, file_format)
+    pixels, is_transparent = to_pixels(samples, largest=_largest(image, bits))
+    flags += ["transparency_on_black"] * is_transparent
+    return Radiograph(
+        pixels,
+        spacing_mm=None,
+        provenance=Provenance(
+            format=file_format,
+            bits=bits,
+            inverted=_is_white_zero(image),
+            decoder="opencv" if is_deep else "pillow",
+            flags=tuple(sorted(flags)),
+        ),
+    )
+
+
+def _decode(image: ImageFile, content: IO[bytes], *, bits: int, is_deep: bool) -> Samples:
+    image.load()
+    if is_deep:
+        content.seek(0)
+        samples = deep_samples(image, content.read())
+    else:
+        samples = samples_of(image)
+    if image.mode.startswith("I;16") and _is_white_zero(image):
+        # Pillow turns the smaller sample types itself.
+        samples = _largest(image, bits) - samples
+    return orient(samples, _orientation(image))
+
+
+@contextmanager
+def _refusing(reason: Reason) -> Iterator[None]:
+    # Turns a decoder's error into TRUNCATED where it says so, else into `reason`.
+    try:
+        yield
+    # Pillow lets through whatever its parsers meet: OSError, SyntaxError, struct.error and more.
+    except Exception as error:
+        if isinstance(error, PlainfilmError | MemoryError):
+            raise
+        if isinstance(error, EOFError) or re.search("truncated|premature|not enough", str(error)):
+            raise InputError(
+                Reason.TRUNCATED, "expected a whole file, got one that ends early; copy it again"
+            ) from None
+        raise InputError(
+            reason,
+            f"expected an image that can be decoded, got {type(error).__name__} from Pillow; "
+            "export the image again",
+        ) from None
+
+
+def _check_header(image: ImageFile) -> None:
+    if image.mode not in _GREY_MODES | _OTHER_MODES:
+        raise InputError(
+            Reason.UNSUPPORTED_FORMAT,
+            f"expected unsigned samples of at most 16 bits, grey, RGB or CMYK, got {image.mode!r} "
+            "samples; export the image as 8 or 16 bits",
+        )
+    if max(image.size) > MAX_SIDE:
+        raise InputError(
+            Reason.TOO_LARGE,
+            f"expected at most {MAX_SIDE} rows and columns, got {max(image.size)} in the header; "
+            "crop or downsample the image",
+        )
+    check_samples(image.width * image.height * len(image.getbands()))
+
+
+def _check_scans(content: IO[bytes]) -> None:
+    # A progressive JPEG may ask for any number of passes over the whole image.
+    content.seek(0)
+    scans = content.read().count(b"\xff\xda")
+    if scans > _MAX_JPEG_SCANS:
+        raise InputError(
+            Reason.TOO_LARGE,
+            f"expected at most {_MAX_JPEG_SCANS} scans in a JPEG file, got {scans}; "
+            "export the image again",
+        )
+
+
+def _largest(image: ImageFile, bits: int) -> int:
+    """Return the largest value of the sample type: Pillow scales 2 and 4 bits to 8."""
+    if image.mode == "1":
+        return 1
+    return 2**bits - 1 if bits > 8 else 255  # noqa: PLR2004 (bits of a byte and its largest value)
+
+
+def _is_white_zero(image: ImageFile) -> bool:
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    return tags.get(ExifTag.PhotometricInterpretation) == 0
+
+
+def _orientation(image: ImageFile) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    try:
+        orientation = image.getexif().get(ExifTag.Orientation, 1)
+    # A broken EXIF block says nothing about the image; its parser raises as it comes.
+    except Exception:  # noqa: BLE001
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _page_flags(image: ImageFile, file_format: FileFormat) -> list[str]:
+    if not getattr(image, "is_animated", False):
+        return []
+    return ["first_page_only" if file_format is FileFormat.TIFF else "animated_first_frame"]
