@@ -34,6 +34,24 @@ def check_samples(samples: int) -> None:
         )
 
 
+def check_sides(rows: int, columns: int) -> None:
+    """Refuse an image that is longer than `MAX_SIDE`, however narrow it is.
+
+    Args:
+        rows: Height in pixels.
+        columns: Width in pixels.
+
+    Raises:
+        InputError: TOO_LARGE if either is more than `MAX_SIDE`.
+    """
+    if max(rows, columns) > MAX_SIDE:
+        raise InputError(
+            Reason.TOO_LARGE,
+            f"expected at most {MAX_SIDE} rows and columns, got {max(rows, columns)} in the "
+            "header; crop or downsample the image",
+        )
+
+
 def check_file_bytes(path: Path) -> None:
     """Refuse a file that is too large to hold one film.
 

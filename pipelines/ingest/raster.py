@@ -29,7 +29,7 @@ from PIL.ImageFile import ImageFile
 
 from pipelines.errors import InputError, PlainfilmError, Reason
 from pipelines.ingest.guard import guard_input
-from pipelines.ingest.limits import MAX_SIDE, check_file_bytes, check_samples
+from pipelines.ingest.limits import check_file_bytes, check_samples, check_sides
 from pipelines.ingest.raster_samples import (
     DEEP_BITS,
     Samples,
@@ -151,12 +151,7 @@ def _check_header(image: ImageFile) -> None:
             f"expected unsigned samples of at most 16 bits, grey, RGB or CMYK, got {image.mode!r} "
             "samples; export the image as 8 or 16 bits",
         )
-    if max(image.size) > MAX_SIDE:
-        raise InputError(
-            Reason.TOO_LARGE,
-            f"expected at most {MAX_SIDE} rows and columns, got {max(image.size)} in the header; "
-            "crop or downsample the image",
-        )
+    check_sides(image.height, image.width)
     check_samples(image.width * image.height * len(image.getbands()))
 
 

@@ -1,0 +1,60 @@
+"""The one way from a file to a `Radiograph`, whatever its format."""
+
+from pathlib import Path
+
+from pipelines.errors import InputError, Reason
+from pipelines.ingest.dicom import inspect_dicom, read_dicom
+from pipelines.ingest.guard import guard_input
+from pipelines.ingest.raster import read_raster
+from pipelines.ingest.sniff import FileFormat, sniff
+from pipelines.ingest.volume import read_volume
+from pipelines.radiograph import Identity, Radiograph
+
+_VOLUME_FORMATS = frozenset({FileFormat.NIFTI, FileFormat.METAIMAGE, FileFormat.NRRD})
+
+
+def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
+    """Read one film from a file of any format that `FileFormat` names.
+
+    The format is told from the content. Pixels are float32, 0 to 1, (channel, height, width), rows
+    first; 0 is black on a viewing station.
+
+    Args:
+        path: The file.
+        frame: Index of the frame in a multi-frame DICOM file, from 0.
+
+    Returns:
+        The film, with what was applied to it and whose it is.
+
+    Raises:
+        InputError: If the file cannot be read as a film; its `reason` says why.
+    """
+    path = Path(path)
+    file_format = sniff(path)
+    with guard_input():
+        if file_format is FileFormat.DICOM:
+            return read_dicom(path, frame=frame)
+        if frame != 0:
+            raise InputError(
+                Reason.NO_SUCH_FRAME,
+                f"expected frame 0 of a {file_format} file, got {frame}; only DICOM has more",
+            )
+        if file_format in _VOLUME_FORMATS:
+            return read_volume(path)
+        return read_raster(path)
+
+
+def read_identity(path: Path | str) -> Identity | None:
+    """Read whose film a file holds, without decoding its pixels.
+
+    Args:
+        path: The file; what is no film is refused as in `read_radiograph`.
+
+    Returns:
+        The identity from a DICOM header; None for formats that carry none.
+    """
+    path = Path(path)
+    if sniff(path) is not FileFormat.DICOM:
+        return None
+    with guard_input():
+        return inspect_dicom(path).identity
