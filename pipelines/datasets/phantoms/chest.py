@@ -116,7 +116,7 @@ def _patient_grid(pose: Pose, shape: tuple[int, int]) -> tuple[Plane, Plane]:
 
 def _inside(distance: Plane, softness: float) -> Plane:
     """1 where `distance` is negative, 0 where it is positive, soft at the edge."""
-    return (0.5 - 0.5 * np.tanh(distance / softness)).astype(np.float32)
+    return np.asarray(0.5 - 0.5 * np.tanh(distance / softness), dtype=np.float32)
 
 
 def _body(x: Plane, y: Plane) -> Plane:
@@ -167,7 +167,7 @@ def _ribs(x: Plane, y: Plane, *, lungs: Plane) -> Plane:
         course = 0.16 + 0.072 * pair + 0.16 * along**2 * (0.5 + 0.08 * pair)
         offset = (y - course) / 0.011
         bands += np.exp(-(offset**2)) + 0.35 * np.exp(-((np.abs(offset) - 1.1) ** 2) / 0.1)
-    return (0.075 * bands * thorax * (0.35 + 0.65 * lungs)).astype(np.float32)
+    return np.asarray(0.075 * bands * thorax * (0.35 + 0.65 * lungs), dtype=np.float32)
 
 
 def _mediastinum(x: Plane, y: Plane) -> Plane:
@@ -175,7 +175,7 @@ def _mediastinum(x: Plane, y: Plane) -> Plane:
     vertebrae = 0.5 + 0.5 * np.cos(2 * np.pi * y / 0.055)
     spine = _inside((np.abs(x) - 0.075).astype(np.float32), 0.015) * (0.05 + 0.03 * vertebrae)
     band = 0.09 * _inside((np.abs(x) - 0.12 - 0.03 * y).astype(np.float32), 0.04)
-    return (spine + band).astype(np.float32)
+    return np.asarray(spine + band, dtype=np.float32)
 
 
 def _heart(x: Plane, y: Plane, *, pose: Pose) -> Plane:
@@ -239,4 +239,4 @@ def _expose(density: Plane, pose: Pose, *, random: np.random.Generator) -> Plane
     top, bottom, left, right = (int(share * rows) for share in random.uniform(0, 0.03, 4))
     open_field = np.zeros_like(film)
     open_field[top : rows - bottom, left : columns - right] = 1
-    return np.clip(film * open_field, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(film * open_field, 0, 1), dtype=np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from pipelines.datasets.phantoms.chest import Plane
 
@@ -14,7 +14,7 @@ BITS_STORED = 12
 PIXEL_SPACING_MM = (0.8, 0.8)
 """At the detector, rows and columns: a film of 512 x 420 pixels covers 41 x 34 cm."""
 
-_IMPLEMENTATION = "2.25.184756230945617232849571006244117350929"
+_IMPLEMENTATION = UID("2.25.184756230945617232849571006244117350929")
 _STUDY_DATE = "20200101"
 
 
@@ -39,14 +39,15 @@ class FilmHeader:
     age_years: int
 
 
-def generated_uid(key: str) -> str:
+def generated_uid(key: str) -> UID:
     """Return a UID under 2.25 (PS3.5 B.2) that is always the same for the same key.
 
     Examples:
         >>> generated_uid("a") == generated_uid("a") != generated_uid("b")
         True
     """
-    return f"2.25.{int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], 'big')}"
+    digest = hashlib.sha256(key.encode()).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
 def write_dx(path: Path, film: Plane, *, header: FilmHeader) -> None:

@@ -1,0 +1,216 @@
+"""The list of films to train, validate and test on, and how it is made from a folder or a file."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pipelines.datasets.class_folders import find_class_folders
+from pipelines.datasets.datalist_files import find_listed_films
+from pipelines.datasets.datalist_rows import DATASET_DIR_KEY, FINGERPRINT_KEY
+from pipelines.datasets.films import SPLITS, FilmsFound, LayoutError, Split
+from pipelines.datasets.groups import find_patients
+from pipelines.datasets.splitting import assign_splits
+from pipelines.files import write_json
+
+Item: TypeAlias = dict[str, Any]
+"""`{"image": absolute path, "label": int, "group": pseudonym}` and further columns."""
+
+_JSON_KEYS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Datalist:
+    """Films by split, in stable order.
+
+    Attributes:
+        classes: Names, in the order of the labels.
+        train: Items to train on; each has `image` (absolute path), `label` (index into `classes`),
+            `group` (pseudonym of the patient) and the further columns of its table, if any.
+        val: Items to choose the model and the operating point on.
+        test: Items to judge the model on.
+        root: The data set's folder; names are relative to it.
+        notes: What a user should know about how the list was made, a sentence each.
+    """
+
+    classes: tuple[str, ...]
+    train: list[Item]
+    val: list[Item]
+    test: list[Item]
+    root: Path = field(default_factory=Path)
+    notes: tuple[str, ...] = ()
+
+    def with_splits(self) -> Iterator[tuple[Split, Item]]:
+        """Give every item with its split."""
+        for split, items in zip(SPLITS, (self.train, self.val, self.test), strict=True):
+            for item in items:
+                yield split, item
+
+    def name_of(self, item: Item) -> str:
+        """Return an item's path below the root; the whole path when it lies elsewhere."""
+        path = Path(item["image"])
+        return (
+            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        )
+
+    def counts(self) -> list[dict[str, str | int]]:
+        """Count films and patients: a row a split and class, with `split,class,films,patients`."""
+        films = Counter((split, item["label"]) for split, item in self.with_splits())
+        patients = Counter(
+            (split, label)
+            for split, label, _ in {
+                (s, item["label"], item["group"]) for s, item in self.with_splits()
+            }
+        )
+        return [
+            {
+                "split": split,
+                "class": name,
+                "films": films[split, label],
+                "patients": patients[split, label],
+            }
+            for split in SPLITS
+            for label, name in enumerate(self.classes)
+        ]
+
+    def __str__(self) -> str:
+        """Give the counts as a table, then the notes, one a line."""
+        rows: list[tuple[str, ...]] = [("split", "class", "films", "patients")]
+        rows += [tuple(str(value) for value in row.values()) for row in self.counts()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([*lines, *self.notes])
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over names, file sizes and labels, whatever the split and the order."""
+        lines = sorted(
+            f"{self.name_of(item)}\t{Path(item['image']).stat().st_size}\t{item['label']}\n"
+            for _, item in self.with_splits()
+        )
+        return hashlib.sha256("".join([*self.classes, "\n", *lines]).encode()).hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write the list as JSON, in the form of MONAI's decathlon lists.
+
+        Images are relative to `dataset_dir`, which is relative to the file's own folder.
+        """
+        lists: dict[str, list[Item]] = {key: [] for key in _JSON_KEYS.values()}
+        for split, item in self.with_splits():
+            lists[_JSON_KEYS[split]].append({**item, "image": self.name_of(item)})
+        content = {
+            "classes": list(self.classes),
+            FINGERPRINT_KEY: self.fingerprint(),
+            DATASET_DIR_KEY: Path(os.path.relpath(self.root, path.absolute().parent)).as_posix(),
+            "notes": list(self.notes),
+        }
+        write_json(path, content | lists)
+
+    @staticmethod
+    def read(path: Path) -> "Datalist":
+        """Read a list that `write` has written; nothing is split anew.
+
+        Raises:
+            LayoutError: If it is no such list, or images are missing.
+        """
+        return build_datalist(path, val_fraction=0, require=())
+
+
+def build_datalist(
+    dataset_dir: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    val_fraction: float = 0.15,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+    group_column: str | None = None,
+    require: Collection[Split] = ("train", "val"),
+) -> Datalist:
+    """Make the list of films from a folder or a file.
+
+    What is accepted: the chest X-ray layout as downloaded (`train|val|test/{NORMAL,PNEUMONIA}`),
+    any tree of class folders, or a datalist file, JSON or CSV (see `datalist_rows`). Given splits
+    stay, but a validation split below 5 % of the training films, such as the 16 films of the chest
+    set, is merged into the training split and made anew. Splits are made by patient (see
+    `groups`), stratified by class, and depend on nothing but names, labels and `seed`. Files that
+    are no images are left out and counted in the notes.
+
+    Args:
+        dataset_dir: The folder or the file.
+        classes: Class names in the order of their labels; without them what the folder holds, in
+            alphabetical order.
+        val_fraction: Share of the films for validation, where no validation split is given.
+        test_fraction: Share of the films for testing, where no split at all is given. When `test`
+            is required and `train` is not, all of them are.
+        seed: Another seed gives another split.
+        group_column: Column of a datalist file that says whose film it is.
+        require: Splits that must have films of every class.
+
+    Returns:
+        The list; splits that are neither given nor made are empty.
+
+    Raises:
+        LayoutError: If the layout is not as expected, a required split lacks a
+            class, or a patient is in two given splits.
+    """
+    found = _find_films(Path(dataset_dir), classes=classes, group_column=group_column)
+    patients = find_patients(found.films)
+    if "test" in require and "train" not in require:
+        test_fraction = 1.0
+    assigned = assign_splits(
+        found.films,
+        patients,
+        fractions={"val": val_fraction, "test": test_fraction},
+        seed=seed,
+    )
+    parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
+    for film, group, split in zip(found.films, assigned.groups, assigned.splits, strict=True):
+        item = {"image": str(film.path), "label": film.label, "group": group}
+        parts[split].append(item | dict(film.columns))
+    _check_required(parts, require=require, classes=found.classes)
+    unknown = sum(not patient.known for patient in patients)
+    notes = [*found.notes, *assigned.notes]
+    if unknown:
+        notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
+    return Datalist(found.classes, **parts, root=found.root.absolute(), notes=tuple(notes))
+
+
+def _find_films(
+    source: Path, *, classes: Sequence[str] | None, group_column: str | None
+) -> FilmsFound:
+    if source.is_dir():
+        return find_class_folders(source, classes=classes)
+    if source.is_file():
+        return find_listed_films(source, classes=classes, group_column=group_column)
+    raise LayoutError(
+        "expected the folder of a data set or a datalist file, got a path where nothing is",
+        remedy="check --dataset_dir (or --data)",
+    )
+
+
+def _check_required(
+    parts: dict[Split, list[Item]], *, require: Collection[Split], classes: Sequence[str]
+) -> None:
+    """Refuse a required split that is empty or lacks a class.
+
+    Raises:
+        LayoutError: With what is lacking.
+    """
+    missing = [
+        f"{split}: {name}"
+        for split in require
+        for label, name in enumerate(classes)
+        if not any(item["label"] == label for item in parts[split])
+    ]
+    if missing:
+        raise LayoutError(
+            f"expected films of every class in {' and '.join(require)}, "
+            f"got none in {len(missing)} cases",
+            missing,
+            remedy="add films; a split needs films of two patients or more in every class",
+        )
