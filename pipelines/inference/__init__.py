@@ -1,0 +1,1 @@
+"""Weights and files become predictions: the folder, the readers, the engine, the journal."""

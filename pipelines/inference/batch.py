@@ -1,0 +1,274 @@
+"""Batch inference: a folder of films becomes tables, and every input is accounted for.
+
+Readers prepare films ahead of the network, the network takes them in batches, and each answer goes
+to the journal at once. The tables are written at the end, from what the journal of an earlier,
+killed run knew and from what is new. Of each input only its name and its record stay in memory.
+"""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pipelines
+from pipelines.errors import PlainfilmError, Reason, RunError
+from pipelines.inference.classify import Classify
+from pipelines.inference.configuration import InferenceConfiguration
+from pipelines.inference.engine import TorchEngine
+from pipelines.inference.fingerprint import fingerprint
+from pipelines.inference.folder import RadiographFolder
+from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
+from pipelines.inference.reading import ReaderPool
+from pipelines.inference.thumbnails import Picture, Thumbnails, stretched
+from pipelines.ingest.collect import Item
+from pipelines.predictions import Classification, Refusal
+from pipelines.progress import progress
+from pipelines.results.overlays import write_contact_sheet
+from pipelines.results.tables import write_tables
+from pipelines.workflows.bundle import Bundle, read_metadata
+
+CONTACT_SHEET_FILMS = 24
+
+_log = logging.getLogger(__name__)
+
+
+def predict_folder(
+    bundle: Bundle,
+    source: Path,
+    output: Path,
+    *,
+    overrides: Mapping[str, object],
+    restart: bool = False,
+) -> Mapping[str, Any]:
+    """Run a bundle's inference configuration on a folder.
+
+    This does what `python -m monai.bundle run --config_file …/configs/inference.json --dataset_dir
+    SOURCE --output_dir OUTPUT` does, and nothing else.
+
+    Args:
+        bundle: The bundle.
+        source: Folder of films, or one file.
+        output: Folder for the results; the same command goes on where a killed one was.
+        overrides: Values by id of the configuration, such as `engine::batch_size`.
+        restart: Forget what an earlier run has done.
+
+    Returns:
+        What stands in `summary.json`.
+
+    Raises:
+        PlainfilmError: If input, output, weights or configuration are wrong.
+    """
+    given = {"dataset_dir": str(source), "output_dir": str(output), "evaluator::restart": restart}
+    configuration = InferenceConfiguration(bundle, {**given, **overrides})
+    summary: Mapping[str, Any] = configuration.build("run")[-1]
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """A film to be predicted: its place in the folder, and how its file looks now."""
+
+    position: int
+    item: Item
+    stamp: Stamp
+
+
+class BatchPredictor:
+    """The evaluator of an `inference.json`: predicts a folder, writes tables and a picture.
+
+    Args:
+        dataset: Input and preprocessing.
+        engine: Network, weights and device.
+        reader: How films are read ahead.
+        postprocessing: Makes records of logits.
+        bundle_root: Folder of the bundle, for its name and version.
+        output_dir: Folder for the results.
+        restart: Forget what an earlier run has done.
+    """
+
+    def __init__(
+        self,
+        dataset: RadiographFolder,
+        engine: TorchEngine,
+        reader: ReaderPool,
+        *,
+        postprocessing: Classify,
+        bundle_root: str,
+        output_dir: str,
+        restart: bool = False,
+    ) -> None:
+        self.dataset = dataset
+        self.engine = engine
+        self.reader = reader
+        self.postprocessing = postprocessing
+        self.bundle_root = Path(bundle_root)
+        self.output = Path(output_dir)
+        self.restart = restart
+
+    def run(self) -> Mapping[str, Any]:
+        """Predict every film that has no prediction yet, then write everything.
+
+        Returns:
+            What stands in `summary.json`.
+
+        Raises:
+            PlainfilmError: If input, output, weights or configuration are wrong.
+        """
+        started = time.monotonic()
+        _check_writable(self.output)
+        about = self._about()
+        films = [
+            _Film(position, item, Stamp.of(item.path))
+            for position, item in enumerate(self.dataset.collection.items)
+        ]
+        with _output_errors():
+            journal = self._open_journal(f"{about['bundle']} {about['bundle_version']}")
+        found = {film.position: journal.find(film.item, film.stamp) for film in films}
+        records = {position: record for position, record in found.items() if record is not None}
+        todo = [film for film in films if film.position not in records]
+        thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
+
+        reading = time.monotonic()
+        for batch, answers in self._predict(todo, thumbnails):
+            with _output_errors():
+                journal.add(
+                    Entry(film.item.frame, film.stamp, record)
+                    for film, record in zip(batch, answers, strict=True)
+                )
+            records.update(zip((film.position for film in batch), answers, strict=True))
+        seconds = time.monotonic() - reading
+
+        speed = {
+            "from_earlier_run": len(films) - len(todo),
+            "seconds": round(time.monotonic() - started, 3),
+            "films_per_second": round(len(todo) / seconds, 2) if todo else None,
+        }
+        with _output_errors():
+            self._draw(records, thumbnails)
+            return self._write([records[film.position] for film in films], about | speed)
+
+    def _about(self) -> dict[str, object]:
+        """Load weights and operating point and say what is used."""
+        metadata = read_metadata(self.bundle_root / "configs" / "metadata.json")
+        self.engine.load()
+        point = self.postprocessing.operating_point
+        return {
+            "bundle": self.bundle_root.resolve().name,
+            "bundle_version": str(metadata.get("version", "")),
+            "weights_sha256": self.engine.weights_sha256,
+            "plainfilm_version": pipelines.__version__,
+            "engine": self.engine.name,
+            "device": self.engine.device.type,
+            "threshold": point.threshold,
+            "temperature": point.temperature,
+        }
+
+    def _open_journal(self, bundle: str) -> Journal:
+        shape = fingerprint(
+            self.dataset, engine=self.engine, postprocessing=self.postprocessing, bundle=bundle
+        )
+        journal = Journal(self.output / JOURNAL_NAME, shape, restart=self.restart)
+        if journal.changed:
+            _log.warning(
+                "beginning anew, since this has changed since the earlier run: %s",
+                ", ".join(journal.changed),
+            )
+        elif len(journal):
+            _log.warning("going on with an earlier run that handled %d films", len(journal))
+        return journal
+
+    def _predict(
+        self, todo: Sequence[_Film], thumbnails: Thumbnails
+    ) -> Iterator[tuple[list[_Film], Sequence[Classification | Refusal]]]:
+        """Read and predict; give films and their records as soon as they are there."""
+        read = self.reader.read(lambda film: self.dataset.load(film.item), todo)
+        batch: list[tuple[_Film, torch.Tensor]] = []
+        for film, outcome in progress(read, "predicting", total=len(todo)):
+            if isinstance(outcome, PlainfilmError):
+                yield [film], [Refusal.of(film.item.filename, outcome)]
+                continue
+            if batch and batch[0][1].shape != outcome.shape:
+                yield self._infer(batch, thumbnails)
+                batch = []
+            batch.append((film, outcome))
+            if len(batch) == self.engine.batch_size:
+                yield self._infer(batch, thumbnails)
+                batch = []
+        if batch:
+            yield self._infer(batch, thumbnails)
+
+    def _infer(
+        self, batch: Sequence[tuple[_Film, torch.Tensor]], thumbnails: Thumbnails
+    ) -> tuple[list[_Film], Sequence[Classification | Refusal]]:
+        films = [film for film, _ in batch]
+        logits = self.engine(torch.stack([prepared for _, prepared in batch]))
+        records = self.postprocessing([film.item.filename for film in films], logits)
+        for (film, prepared), record in zip(batch, records, strict=True):
+            if isinstance(record, Classification):
+                thumbnails.offer(film.position, prepared)
+        return films, records
+
+    def _draw(
+        self, records: Mapping[int, Classification | Refusal], thumbnails: Thumbnails
+    ) -> None:
+        """Draw the first predicted films; those of an earlier run are read once more."""
+        predicted = [
+            (position, record)
+            for position, record in sorted(records.items())
+            if isinstance(record, Classification)
+        ][:CONTACT_SHEET_FILMS]
+        films = [(self._picture(position, thumbnails), record) for position, record in predicted]
+        shown = [(picture, record) for picture, record in films if picture is not None]
+        if shown:
+            write_contact_sheet(self.output / "contact_sheet.png", shown)
+
+    def _picture(self, position: int, thumbnails: Thumbnails) -> Picture | None:
+        kept = thumbnails.find(position)
+        if kept is not None:
+            return kept
+        read = self.reader.read(self.dataset.__getitem__, [position])
+        return next((stretched(film) for _, film in read if isinstance(film, torch.Tensor)), None)
+
+    def _write(
+        self, records: Sequence[Classification | Refusal], about: Mapping[str, object]
+    ) -> Mapping[str, Any]:
+        collection = self.dataset.collection
+        refused = [record for record in records if isinstance(record, Refusal)]
+        write_tables(
+            self.output,
+            [record for record in records if isinstance(record, Classification)],
+            [*collection.refusals, *refused],
+            classes=self.postprocessing.operating_point.classes,
+            summary={"inputs": collection.inputs, **about},
+        )
+        summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
+        return summary
+
+
+def _check_writable(output: Path) -> None:
+    """Make the folder, see that it can be written to, clear what a killed process left."""
+    with _output_errors():
+        output.mkdir(parents=True, exist_ok=True)
+        for unfinished in output.glob(".writing-*"):
+            unfinished.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            Reason.OUTPUT_UNWRITABLE,
+            f"expected an output folder that can be written, got {error.strerror!r}; "
+            "choose another OUTPUT or make room, then run the same command again",
+        ) from error

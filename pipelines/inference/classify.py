@@ -1,0 +1,65 @@
+"""The last step of a classifier: logits become records, at the operating point of the weights."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import Reason
+from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.files import sha256
+from pipelines.inference.engine import Logits
+from pipelines.predictions import Classification, Refusal
+
+
+class Classify:
+    """Turn logits into classifications; read the operating point when it is first needed.
+
+    Args:
+        operating_point: File with threshold, temperature and class names.
+    """
+
+    def __init__(self, operating_point: str | Path) -> None:
+        self._path = Path(operating_point)
+
+    @cached_property
+    def operating_point(self) -> OperatingPoint:
+        """Threshold, temperature and class names.
+
+        Raises:
+            ConfigurationError: If the file is missing or wrong.
+        """
+        return OperatingPoint.load(self._path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file."""
+        return sha256(self._path)
+
+    def __call__(self, filenames: Sequence[str], logits: Logits) -> list[Classification | Refusal]:
+        """Make a record for each film.
+
+        Args:
+            filenames: n names.
+            logits: (n, 1), log odds of class 1.
+
+        Returns:
+            Records in the same order; a logit that is not finite becomes a refusal.
+        """
+        log_odds = logits.reshape(len(filenames), -1)[:, 0]
+        finite = np.isfinite(log_odds)
+        records = self.operating_point.classify(filenames, np.where(finite, log_odds, 0.0))
+        return [
+            record if good else _not_finite(record.filename)
+            for record, good in zip(records, finite, strict=True)
+        ]
+
+
+def _not_finite(filename: str) -> Refusal:
+    return Refusal(
+        filename,
+        Reason.NOT_FINITE,
+        "expected a finite output of the network, got one that is not; "
+        "the film has extreme values, or the weights are broken",
+    )

@@ -1,0 +1,73 @@
+"""What shapes a result, in a few words: two runs with equal fingerprints agree on every film."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+import pipelines
+from pipelines.errors import Reason, RunError
+from pipelines.inference.classify import Classify
+from pipelines.inference.engine import TorchEngine
+from pipelines.inference.folder import RadiographFolder, prepare
+from pipelines.inference.reading import root_refusal
+from pipelines.radiograph import Provenance, Radiograph
+
+
+def fingerprint(
+    dataset: RadiographFolder, *, engine: TorchEngine, postprocessing: Classify, bundle: str
+) -> dict[str, str]:
+    """Name everything that shapes a result.
+
+    The preprocessing stands in it by what it does and not by how it is written: as the hash of
+    what it makes of a fixed test film. That film also goes through the network, so that a chain or
+    a network that does not fit fails here and not once for every input.
+
+    Args:
+        dataset: Input and preprocessing.
+        engine: Network, weights and device.
+        postprocessing: Operating point.
+        bundle: Name and version.
+
+    Returns:
+        Short strings by name; folders and files only as hashes.
+
+    Raises:
+        RunError: If preprocessing or network cannot handle the test film.
+    """
+    try:
+        prepared = prepare(dataset.transform, _test_film())
+        engine(prepared[None])
+    except Exception as error:
+        refusal = root_refusal(error)
+        if refusal is not None:
+            raise refusal from refusal.__cause__
+        raise RunError(
+            Reason.CONFIGURATION,
+            f"expected preprocessing and network to fit together, got {type(error).__name__} "
+            f"for a test film: {error}; check network_def and preprocessing in inference.json",
+        ) from error
+    return {
+        "plainfilm": pipelines.__version__,
+        "bundle": bundle,
+        "weights": engine.weights_sha256,
+        "operating point": postprocessing.sha256,
+        "preprocessing": _hash(_bytes(prepared)),
+        "engine": f"{engine.name} on {engine.device.type}",
+        "input folder": _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
+    }
+
+
+def _test_film() -> Radiograph:
+    """A ramp with a step: any change of size, contrast or normalisation changes it."""
+    ramp = np.linspace(0.0, 1.0, 384 * 512, dtype=np.float32).reshape(1, 384, 512)
+    ramp[:, 96:288, 128:256] *= 0.5
+    return Radiograph(ramp, (0.2, 0.2), Provenance(format="png", bits=16))
+
+
+def _bytes(prepared: torch.Tensor) -> bytes:
+    return repr(tuple(prepared.shape)).encode() + np.ascontiguousarray(prepared.numpy()).tobytes()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

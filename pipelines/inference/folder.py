@@ -1,0 +1,108 @@
+"""The input of a batch: a folder of films, or one file, looked through when it is first needed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.ingest.collect import Collection, Item, collect
+from pipelines.radiograph import Radiograph
+
+Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""A chain that takes `{"image": path or radiograph, "frame": n}` and gives `image` as a tensor."""
+
+
+class RadiographFolder:
+    """The films of a folder, prepared for a network when they are asked for.
+
+    Constructing it touches no file, so a configuration can be instantiated and checked without its
+    data.
+
+    Args:
+        data: Folder, looked through with everything below it, or one file.
+        transform: Reads and prepares one film.
+        exclude: Folder whose files are no inputs although it lies inside `data`: the output.
+    """
+
+    def __init__(
+        self, data: str | Path, transform: Transform, *, exclude: str | Path | None = None
+    ) -> None:
+        self._root = Path(data)
+        self._exclude = None if exclude is None else Path(exclude)
+        self.transform = transform
+
+    @cached_property
+    def collection(self) -> Collection:
+        """What the folder holds.
+
+        Raises:
+            ConfigurationError: If there is no such folder, nothing in it, or it is the output too.
+        """
+        found = self._without_excluded(collect(self._root))
+        if not found.inputs:
+            raise ConfigurationError(
+                Reason.DATASET_LAYOUT,
+                f"expected at least one file in the input {self._root.name!r}, got none; "
+                "check the path",
+            )
+        return found
+
+    @property
+    def root(self) -> Path:
+        """The folder or file, absolute."""
+        return self._root.resolve()
+
+    def __len__(self) -> int:
+        """How many films there are."""
+        return len(self.collection.items)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Read and prepare one film of the collection."""
+        return self.load(self.collection.items[index])
+
+    def load(self, item: Item) -> torch.Tensor:
+        """Read and prepare one film.
+
+        Args:
+            item: The film.
+
+        Returns:
+            Whatever the transform makes of it, as a rule float32, (channel, height, width).
+        """
+        return prepare(self.transform, item.path, frame=item.frame)
+
+    def _without_excluded(self, found: Collection) -> Collection:
+        if self._exclude is None or not self._exclude.resolve().is_relative_to(self.root):
+            return found
+        inside = self._exclude.resolve().relative_to(self.root).as_posix()
+        if inside == ".":
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected an output folder other than the input, got the same for both; "
+                "its tables and pictures would be taken for inputs",
+            )
+        prefix = f"{inside}/"
+        return replace(
+            found,
+            items=tuple(i for i in found.items if not i.filename.startswith(prefix)),
+            refusals=tuple(r for r in found.refusals if not r.filename.startswith(prefix)),
+        )
+
+
+def prepare(transform: Transform, film: Path | Radiograph, *, frame: int = 0) -> torch.Tensor:
+    """Prepare one film for the network.
+
+    Args:
+        transform: Reads and prepares it.
+        film: A path or what was read from one.
+        frame: Index of the frame in the file, from 0.
+
+    Returns:
+        A plain tensor, without the metadata that MONAI's tensors carry.
+    """
+    image: torch.Tensor = transform({"image": film, "frame": frame})["image"]
+    return image.as_tensor() if hasattr(image, "as_tensor") else image

@@ -1,0 +1,161 @@
+"""What a batch has done so far, on disk line by line, so that a killed run goes on where it was."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import Reason
+from pipelines.files import write_text
+from pipelines.ingest.collect import Item
+from pipelines.predictions import Classification, Refusal
+
+JOURNAL_NAME = ".journal.jsonl"
+
+# These come from the machine and not from the file, so the next run tries again.
+_PASSING = frozenset(
+    {Reason.DECODER_MISSING, Reason.FILE_UNREADABLE, Reason.INTERNAL, Reason.TOO_SLOW}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """How a file looked when it was about to be read; another look means another content.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of the last change in nanoseconds.
+    """
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Look at a file; one that cannot be looked at gets zeros, and reading it says why."""
+        try:
+            status = path.stat()
+        except OSError:
+            return cls(0, 0)
+        return cls(status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the journal: one input and what became of it.
+
+    Attributes:
+        frame: Index of the frame in its file, from 0.
+        stamp: How the file looked.
+        record: The prediction or the refusal; it holds the filename.
+    """
+
+    frame: int
+    stamp: Stamp
+    record: Classification | Refusal
+
+
+class Journal:
+    """An append-only file: first what shapes every result (the fingerprint), then a line an input.
+
+    A process that is killed leaves at most one unfinished line, which is dropped on reading. A
+    journal with another fingerprint is of no use and is replaced.
+
+    Args:
+        path: Where the journal stands.
+        fingerprint: What shapes a result (weights, operating point, versions …), by name.
+        restart: Forget what an earlier run has done.
+
+    Attributes:
+        changed: Names whose values differ from those of the journal that was found; empty when it
+            fits or when there was none.
+    """
+
+    def __init__(
+        self, path: Path, fingerprint: Mapping[str, str], *, restart: bool = False
+    ) -> None:
+        self._path = path
+        self._entries: dict[str, Entry] = {}
+        found = None if restart else _read_lines(path)
+        self.changed = tuple(_differences(found[0], fingerprint)) if found else ()
+        if found and not self.changed:
+            self._entries = {e.record.filename: e for e in map(_entry, found[1:]) if e is not None}
+        # Rewriting what was understood also drops unfinished and superseded lines.
+        lines = [dict(fingerprint), *map(_line, self._entries.values())]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def __len__(self) -> int:
+        """How many inputs are recorded."""
+        return len(self._entries)
+
+    def find(self, item: Item, stamp: Stamp) -> Classification | Refusal | None:
+        """Return what became of an input; None if it is new, has changed, or is to be tried again.
+
+        Args:
+            item: The film.
+            stamp: How its file looks now.
+        """
+        entry = self._entries.get(item.filename)
+        if entry is None or (entry.frame, entry.stamp) != (item.frame, stamp):
+            return None
+        if isinstance(entry.record, Refusal) and entry.record.reason in _PASSING:
+            return None
+        return entry.record
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Append lines and hand them to the operating system, so that they outlive this process."""
+        with self._path.open("a", encoding="utf-8") as journal:
+            journal.write("".join(json.dumps(_line(entry)) + "\n" for entry in entries))
+
+
+def _line(entry: Entry) -> dict[str, object]:
+    kind = "result" if isinstance(entry.record, Classification) else "refusal"
+    content = asdict(entry.record)
+    filename = content.pop("filename")
+    stamp = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
+    return {"filename": filename, "frame": entry.frame, **stamp, kind: content}
+
+
+def _entry(line: Mapping[str, object]) -> Entry | None:
+    try:
+        return _parse(line)
+    except (KeyError, TypeError, ValueError):
+        return None  # a damaged line costs one prediction and not the run
+
+
+def _parse(line: Mapping[str, Any]) -> Entry:
+    record: Classification | Refusal
+    if "result" in line:
+        record = Classification(filename=line["filename"], **line["result"])
+    else:
+        refusal = line["refusal"]
+        record = Refusal(line["filename"], Reason(refusal["reason"]), refusal["message"])
+    return Entry(line["frame"], Stamp(line["size"], line["mtime_ns"]), record)
+
+
+def _read_lines(path: Path) -> list[dict[str, object]]:
+    """Read all whole lines; the first one, the fingerprint, must be among them."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    lines: list[dict[str, object]] = []
+    for number, line in enumerate(text.split("\n")[:-1]):
+        content = _json(line)
+        if isinstance(content, dict):
+            lines.append(content)
+        elif number == 0:
+            return []
+    return lines
+
+
+def _json(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _differences(found: Mapping[str, object], now: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in {*found, *now} if found.get(name) != now.get(name))

@@ -1,0 +1,186 @@
+"""Films are read ahead by a few threads, within a time limit, while the network runs."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+import torch
+
+from pipelines.errors import InputError, PlainfilmError, Reason
+
+Task = TypeVar("Task")
+Outcome: TypeAlias = torch.Tensor | PlainfilmError
+"""A prepared film, (channel, height, width), or the reason why there is none."""
+
+_LOOK_SECONDS = 0.5  # how often the time limit is looked at when nothing else happens
+
+
+def root_refusal(error: BaseException) -> PlainfilmError | None:
+    """Return the refusal behind an exception that MONAI wrapped in others, or None."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PlainfilmError):
+        cause = cause.__cause__
+    return cause
+
+
+def refusal_of(error: BaseException) -> PlainfilmError:
+    """Turn whatever a film raised into a refusal.
+
+    An unexpected exception becomes INTERNAL with the name of its root's class alone, since its
+    message may quote the header.
+    """
+    known = root_refusal(error)
+    if known is not None:
+        return known
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return InputError(
+        Reason.INTERNAL,
+        f"expected a film that can be read and prepared, got {type(error).__name__}; "
+        "please report what made this file",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPool:
+    """Threads that read and prepare films ahead of the network.
+
+    Threads and not processes, because decoders, NumPy and OpenCV let go of the interpreter lock,
+    and a process costs seconds and hundreds of megabytes before its first film.
+
+    A film that takes longer than the limit is refused as TOO_SLOW and its thread is left behind,
+    since a thread cannot be stopped from outside: it ends with the film (whose result is dropped)
+    or with the process. Another thread takes its place at once.
+
+    Attributes:
+        threads: Number of readers; None takes one for each core that this process may use.
+        ahead: How many prepared films may wait for the network, so that memory stays bounded.
+        seconds_per_film: Time limit of reading and preparing one film, on the wall clock.
+    """
+
+    threads: int | None = None
+    ahead: int = 32
+    seconds_per_film: float = 20.0
+
+    def read(
+        self, load: Callable[[Task], torch.Tensor], tasks: Sequence[Task]
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Load every task; what is ready first comes first.
+
+        Args:
+            load: Reads and prepares one film; it runs in the threads.
+            tasks: What to load.
+
+        Yields:
+            Each task exactly once, with its tensor or the reason why there is none.
+        """
+        threads = self.threads or _usable_cores()
+        crew = _Crew(load, tasks, room=max(self.ahead, threads))
+        crew.hire(threads)
+        left = len(tasks)
+        try:
+            while left:
+                for done in crew.overdue(self.seconds_per_film) or crew.ready():
+                    left -= 1
+                    yield done
+        finally:
+            crew.dismiss()
+
+
+class _Reader(threading.Thread, Generic[Task]):
+    """One thread, and what it is at.
+
+    Attributes:
+        task: What it loads.
+        since: When it began to, on the monotonic clock; None between two tasks.
+    """
+
+    def __init__(self, crew: "_Crew[Task]") -> None:
+        super().__init__(name="film-reader", daemon=True)
+        self._crew = crew
+        self.task: Task
+        self.since: float | None = None
+
+    def run(self) -> None:
+        """Load one task after the other until there is none left, or one took too long."""
+        while self._crew.begin(self):
+            outcome: Outcome
+            try:
+                outcome = self._crew.load(self.task)
+            except Exception as error:  # noqa: BLE001 - one bad film never stops a batch
+                outcome = refusal_of(error)
+            if not self._crew.finish(self):
+                return
+            self._crew.results.put((self.task, outcome))
+
+
+class _Crew(Generic[Task]):
+    """The readers of one batch and what they share."""
+
+    def __init__(
+        self, load: Callable[[Task], torch.Tensor], tasks: Sequence[Task], *, room: int
+    ) -> None:
+        self.load = load
+        self.results: queue.Queue[tuple[Task, Outcome]] = queue.Queue(room)
+        self._tasks = iter(tasks)
+        self._lock = threading.Lock()
+        self._readers: set[_Reader[Task]] = set()
+
+    def hire(self, threads: int) -> None:
+        """Start more readers."""
+        for _ in range(threads):
+            reader = _Reader(self)
+            self._readers.add(reader)
+            reader.start()
+
+    def dismiss(self) -> None:
+        """Let every reader end after the film it is at."""
+        with self._lock:
+            self._tasks = iter(())
+        while not self.results.empty():
+            self.results.get_nowait()  # a reader may be waiting for room
+
+    def begin(self, reader: _Reader[Task]) -> bool:
+        """Give a reader its next task; False when there is none left."""
+        with self._lock:
+            for task in self._tasks:
+                reader.task, reader.since = task, time.monotonic()
+                return True
+        return False
+
+    def finish(self, reader: _Reader[Task]) -> bool:
+        """End a reader's task; False when it took too long and has been refused already."""
+        with self._lock:
+            reader.since = None
+            return reader in self._readers
+
+    def ready(self) -> list[tuple[Task, Outcome]]:
+        """Return what is ready, or nothing after a short wait."""
+        try:
+            return [self.results.get(timeout=_LOOK_SECONDS)]
+        except queue.Empty:
+            return []
+
+    def overdue(self, limit: float) -> list[tuple[Task, Outcome]]:
+        """Refuse what takes longer than `limit` seconds and replace the readers that are at it."""
+        now = time.monotonic()
+        with self._lock:
+            late = [r for r in self._readers if r.since is not None and now - r.since > limit]
+            self._readers.difference_update(late)
+        self.hire(len(late))
+        refusal = InputError(
+            Reason.TOO_SLOW,
+            f"expected a film that is read within {limit:g} s, got one that takes longer; "
+            "raise the limit with --set reader::seconds_per_film=SECONDS",
+        )
+        return [(reader.task, refusal) for reader in late]
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,267 @@
+"""A folder becomes tables: every input once, the same whatever happened on the way."""
+
+import csv
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from bundle_fixture import (
+    one_torch_thread,
+    write_dicom,
+    write_png,
+    write_tiny_bundle,
+    write_weights,
+)
+
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError
+from pipelines.inference import batch
+from pipelines.inference.batch import predict_folder
+from pipelines.inference.folder import RadiographFolder
+from pipelines.inference.journal import JOURNAL_NAME
+from pipelines.workflows.bundle import Bundle
+
+pytestmark = pytest.mark.filterwarnings(
+    # MONAI imports PyTorch's deprecated scripting while it loads.
+    "ignore:`torch.jit:DeprecationWarning"
+)
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    with one_torch_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Bundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def films(tmp_path) -> Path:
+    """Eleven good films of two formats, which two batches of four leave three of."""
+    folder = tmp_path / "films"
+    for number in range(6):
+        write_png(folder / "png" / f"{number}.png", seed=number)
+    for number in range(5):
+        write_dicom(folder / f"{number}.dcm", seed=10 + number)
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
+
+
+def predict(bundle: Bundle, source: Path, output: Path, **overrides: object):
+    return predict_folder(bundle, source, output, overrides=overrides)
+
+
+def test_tables_summary_and_picture(bundle, films, tmp_path):
+    summary = predict(bundle, films, tmp_path / "out")
+    predictions = rows(tmp_path / "out" / "predictions.csv")
+    assert [row["filename"] for row in predictions] == sorted(
+        p.relative_to(films).as_posix() for p in films.rglob("*.*")
+    )
+    for row in predictions:
+        normal, pneumonia = float(row["prob_NORMAL"]), float(row["prob_PNEUMONIA"])
+        assert normal + pneumonia == pytest.approx(1)
+        assert row["predicted_label"] == ("PNEUMONIA" if pneumonia >= 0.5 else "NORMAL")
+    assert len({row["prob_NORMAL"] for row in predictions}) > 5, "films are told apart"
+    assert rows(tmp_path / "out" / "failures.csv") == []
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
+    assert (summary["inputs"], summary["predicted"], summary["failed"]) == (11, 11, 0)
+    assert summary["bundle"] == "tiny"
+    assert summary["bundle_version"] == "0.0.1"
+    assert len(summary["weights_sha256"]) == 64
+    assert summary["films_per_second"] > 0
+    assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 1000
+
+
+def test_company_and_readers_do_not_change_an_answer(bundle, films, tmp_path):
+    def answers(name: str, source: Path, **overrides: object) -> dict[str, str]:
+        predict(bundle, source, tmp_path / name, **overrides)
+        table = rows(tmp_path / name / "predictions.csv")
+        return {Path(row["filename"]).name: row["prob_PNEUMONIA"] for row in table}
+
+    whole = answers("whole", films)
+    assert answers("alone", films / "2.dcm") == {"2.dcm": whole["2.dcm"]}
+    for size, threads in ((1, 1), (3, 4)):
+        other = answers(
+            f"by{size}", films, **{"engine::batch_size": size, "reader::threads": threads}
+        )
+        assert other.keys() == whole.keys()
+        for name, value in whole.items():
+            assert float(other[name]) == pytest.approx(float(value), abs=1e-3)
+
+
+def test_one_bad_file_stops_nothing_and_says_why(bundle, films, tmp_path, monkeypatch):
+    (films / "a_note.txt").write_text("not an image")
+    (films / "b_cut.dcm").write_bytes((films / "0.dcm").read_bytes()[:3000])
+    os.link(films / "1.dcm", films / "c_copy.dcm")
+    write_png(films / "d_strange.png", seed=99)
+    load = RadiographFolder.load
+
+    def strange(self, item):
+        if item.filename == "d_strange.png":
+            raise ZeroDivisionError("CANARY^NAME")
+        return load(self, item)
+
+    monkeypatch.setattr(RadiographFolder, "load", strange)
+    summary = predict(bundle, films, tmp_path / "out")
+    failures = {row["filename"]: row for row in rows(tmp_path / "out" / "failures.csv")}
+    assert failures["a_note.txt"]["reason"] == "not_an_image"
+    assert failures["b_cut.dcm"]["outcome"] == "failed"
+    assert failures["c_copy.dcm"]["reason"] == "duplicate"
+    assert failures["d_strange.png"]["reason"] == "internal"
+    assert "ZeroDivisionError" in failures["d_strange.png"]["message"]
+    assert "CANARY" not in failures["d_strange.png"]["message"]
+    assert summary["inputs"] == 15
+    assert (summary["predicted"], summary["skipped"], summary["failed"]) == (11, 2, 2)
+
+
+def test_an_output_that_is_not_finite_is_refused_alone(bundle, films, tmp_path, monkeypatch):
+    load = RadiographFolder.load
+
+    def broken(self, item):
+        prepared = load(self, item)
+        return prepared * torch.nan if item.filename == "3.dcm" else prepared
+
+    monkeypatch.setattr(RadiographFolder, "load", broken)
+    summary = predict(bundle, films, tmp_path / "out")
+    (failure,) = rows(tmp_path / "out" / "failures.csv")
+    assert (failure["filename"], failure["reason"]) == ("3.dcm", "not_finite")
+    assert summary["predicted"] == 10
+
+
+def stop_after(monkeypatch, count: int) -> None:
+    """End the process, as far as a test can, after `count` batches."""
+    infer: Callable = batch.BatchPredictor._infer
+    done = []
+
+    def counted(self, *arguments):
+        if len(done) == count:
+            raise KeyboardInterrupt
+        done.append(1)
+        return infer(self, *arguments)
+
+    monkeypatch.setattr(batch.BatchPredictor, "_infer", counted)
+
+
+def test_a_stopped_run_goes_on_and_ends_the_same(bundle, films, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "pipelines")
+    predict(bundle, films, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            predict(bundle, films, tmp_path / "cut")
+    assert not (tmp_path / "cut" / "predictions.csv").exists()
+    journal = tmp_path / "cut" / JOURNAL_NAME
+    journal.write_bytes(journal.read_bytes() + b'{"filename": "0.d')
+    summary = predict(bundle, films, tmp_path / "cut")
+    assert summary["from_earlier_run"] == 4
+    assert "going on with an earlier run that handled 4 films" in caplog.text
+    for table in ("predictions.csv", "failures.csv", "predictions.json", "contact_sheet.png"):
+        assert (tmp_path / "cut" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
+
+
+def test_a_finished_run_reads_nothing_again_but_what_changed(bundle, films, tmp_path, monkeypatch):
+    predict(bundle, films, tmp_path / "out")
+    before = {row["filename"]: row for row in rows(tmp_path / "out" / "predictions.csv")}
+    write_png(films / "png" / "3.png", seed=77)
+    write_png(films / "png" / "new.png", seed=78)
+    read = []
+    load = RadiographFolder.load
+    monkeypatch.setattr(
+        RadiographFolder, "load", lambda self, item: read.append(item.filename) or load(self, item)
+    )
+    # The picture is drawn anew, and films that stand in it are read for it.
+    monkeypatch.setattr(batch.BatchPredictor, "_draw", lambda *_: None)
+    summary = predict(bundle, films, tmp_path / "out")
+    assert sorted(read) == ["png/3.png", "png/new.png"]
+    assert summary["predicted"] == 12
+    after = {row["filename"]: row for row in rows(tmp_path / "out" / "predictions.csv")}
+    assert [name for name in before if after[name] != before[name]] == ["png/3.png"]
+
+
+def test_restart_and_other_weights_begin_anew(films, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "pipelines")
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    predict(bundle, films, tmp_path / "out")
+    again = predict_folder(bundle, films, tmp_path / "out", overrides={}, restart=True)
+    assert again["from_earlier_run"] == 0
+    write_weights(bundle.root, seed=5)
+    other = predict(bundle, films, tmp_path / "out")
+    assert other["from_earlier_run"] == 0
+    assert "beginning anew" in caplog.text
+    assert "weights" in caplog.text
+
+
+def test_another_preprocessing_begins_anew(bundle, films, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "pipelines")
+    predict(bundle, films, tmp_path / "out")
+    assert predict(bundle, films, tmp_path / "out", image_size=48)["from_earlier_run"] == 0
+    assert "preprocessing" in caplog.text
+
+
+def test_output_inside_the_input_is_no_input(bundle, films):
+    for _ in range(2):
+        assert predict(bundle, films, films / "out")["inputs"] == 11
+
+
+def test_output_that_is_the_input_is_refused(bundle, films):
+    with pytest.raises(ConfigurationError, match="output folder other than the input"):
+        predict(bundle, films, films)
+    assert not (films / JOURNAL_NAME).exists()
+
+
+def test_a_single_file(bundle, films, tmp_path):
+    predict(bundle, films / "0.dcm", tmp_path / "out")
+    (row,) = rows(tmp_path / "out" / "predictions.csv")
+    assert row["filename"] == "0.dcm"
+
+
+def test_nothing_but_skipped_files(bundle, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no film")
+    summary = predict(bundle, tmp_path / "in", tmp_path / "out")
+    assert (summary["inputs"], summary["skipped"], summary["failed"]) == (1, 1, 0)
+    assert rows(tmp_path / "out" / "predictions.csv") == []
+    assert not (tmp_path / "out" / "contact_sheet.png").exists()
+
+
+def refusal(bundle: Bundle, source: Path, output: Path, **overrides: object) -> PlainfilmError:
+    with pytest.raises(PlainfilmError) as raised:
+        predict(bundle, source, output, **overrides)
+    return raised.value
+
+
+def test_what_cannot_work_is_refused_before_work_begins(films, tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    (tmp_path / "empty").mkdir()
+    assert refusal(bundle, tmp_path / "empty", tmp_path / "o").reason is Reason.DATASET_LAYOUT
+    assert refusal(bundle, tmp_path / "none", tmp_path / "o").reason is Reason.CONFIGURATION
+    (tmp_path / "file").write_text("in the way")
+    unwritable = refusal(bundle, films, tmp_path / "file" / "out")
+    assert isinstance(unwritable, RunError)
+    assert unwritable.reason is Reason.OUTPUT_UNWRITABLE
+    assert str(tmp_path) not in str(unwritable)
+    typo = refusal(bundle, films, tmp_path / "o", **{"engine::batch_sise": 3})
+    assert "engine::batch_size" in str(typo)
+    misfit = refusal(bundle, films, tmp_path / "o", **{"network_def::growth_rate": 5})
+    assert misfit.reason is Reason.WEIGHTS_MISMATCH
+    (bundle.root / "models" / "model.pt").unlink()
+    missing = refusal(bundle, films, tmp_path / "o")
+    assert missing.reason is Reason.WEIGHTS_MISSING
+    assert "train" in str(missing)
+    assert not (tmp_path / "o" / "summary.json").exists()
+
+
+def test_a_chain_that_does_not_fit_fails_once_and_not_for_every_film(bundle, films, tmp_path):
+    error = refusal(bundle, films, tmp_path / "o", **{"preprocessing::image_size": 1})
+    assert error.reason is Reason.CONFIGURATION
+    assert not (tmp_path / "o" / JOURNAL_NAME).exists()
