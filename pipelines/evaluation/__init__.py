@@ -1,0 +1,1 @@
+"""Predictions become figures: calibration, operating points, intervals, plots."""

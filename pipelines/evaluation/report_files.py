@@ -1,0 +1,109 @@
+"""An evaluation becomes files: tables for programs, pictures for people."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.evaluation import plots
+from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.classification import Evaluation, evaluate, threshold_origin
+from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
+from pipelines.files import write_csv, write_json
+
+
+def write_evaluation(
+    output_dir: Path,
+    cases: Cases,
+    operating_point: OperatingPoint,
+    *,
+    split: str,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate cases and write all that a reader may want to see.
+
+    `metrics.json`, `metrics.csv`, `predictions.csv`, `confusion_matrix.csv`,
+    `confusion_matrix.png`, `scores.png`, `reliability.png`, and where both classes have cases
+    `roc.png` and `precision_recall.png`.
+
+    Args:
+        output_dir: Folder to write to; made if missing.
+        cases: Labelled cases.
+        operating_point: Chosen on validation cases, used unchanged.
+        split: Name of the split the cases are from.
+        seed: Of the bootstrap.
+
+    Returns:
+        The evaluation.
+    """
+    evaluation = evaluate(cases, operating_point, split=split, seed=seed)
+    write_json(output_dir / "metrics.json", _metrics(evaluation))
+    write_csv(
+        output_dir / "metrics.csv",
+        ["metric", "value", "ci_low", "ci_high"],
+        (
+            {"metric": name, "value": figure.value, "ci_low": figure.low, "ci_high": figure.high}
+            for name, figure in evaluation.figures.items()
+        ),
+    )
+    columns = prediction_columns(cases.classes)
+    write_csv(
+        output_dir / "predictions.csv",
+        [columns[0], "label", *columns[1:]],
+        _prediction_rows(cases, operating_point),
+    )
+    _write_confusion_matrix(output_dir / "confusion_matrix.csv", evaluation)
+    plots.draw_confusion_matrix(output_dir / "confusion_matrix.png", evaluation)
+    plots.draw_scores(output_dir / "scores.png", cases, evaluation=evaluation)
+    plots.draw_reliability(output_dir / "reliability.png", cases, evaluation=evaluation)
+    if np.ptp(cases.labels):
+        plots.draw_roc(output_dir / "roc.png", cases, evaluation=evaluation)
+        plots.draw_precision_recall(
+            output_dir / "precision_recall.png", cases, evaluation=evaluation
+        )
+    return evaluation
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, object]:
+    point = evaluation.operating_point
+    return {
+        "split": evaluation.split,
+        "n": evaluation.n,
+        "n_groups": evaluation.n_groups,
+        "classes": point.classes,
+        "threshold": point.threshold,
+        "temperature": point.temperature,
+        "criterion": point.criterion,
+        "target": point.target,
+        "chosen_on": point.split,
+        "threshold_origin": threshold_origin(evaluation),
+        "interval": {
+            "level": 0.95,
+            "method": "percentile bootstrap by patient",
+            "resamples": evaluation.resamples,
+            "seed": evaluation.seed,
+        },
+        "metrics": {name: asdict(figure) for name, figure in evaluation.figures.items()},
+        "confusion_matrix": evaluation.confusion.tolist(),
+    }
+
+
+def _prediction_rows(cases: Cases, operating_point: OperatingPoint) -> Iterator[dict[str, object]]:
+    records = operating_point.classify(cases.filenames, cases.logits)
+    for label, record in zip(cases.labels, records, strict=True):
+        yield prediction_row(record) | {"label": cases.classes[label]}
+
+
+def _write_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
+    classes = evaluation.operating_point.classes
+    columns = [f"predicted_{name}" for name in classes]
+    write_csv(
+        path,
+        ["label", *columns],
+        (
+            {"label": name} | dict(zip(columns, row, strict=True))
+            for name, row in zip(classes, evaluation.confusion.tolist(), strict=True)
+        ),
+    )

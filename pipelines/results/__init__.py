@@ -1,0 +1,1 @@
+"""Predictions become files: tables and pictures."""

@@ -1,0 +1,105 @@
+"""Pictures of what was predicted."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.files import whole_file
+from pipelines.predictions import Classification
+from pipelines.radiograph import Pixels
+
+# Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
+_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
+_GROUND, _PANEL, _TEXT, _MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
+_GAP, _FRAME, _CAPTION = 16, 4, 64
+
+
+def write_contact_sheet(
+    path: Path,
+    films: Iterable[tuple[Pixels, Classification]],
+    *,
+    columns: int = 4,
+    side: int = 300,
+) -> None:
+    """Write one PNG with all films, each framed in the colour of its class.
+
+    Below each film stand the class that was called, its calibrated probability as number and
+    bar, and the file name. Films keep their aspect ratio. They are taken one at a time, so that
+    a generator needs no more memory than one film.
+
+    Args:
+        path: PNG to write.
+        films: Pixels of each film, 0 to 1, (channel, height, width), and its prediction.
+        columns: Films in a row at most.
+        side: Width and height of a film's panel in pixels.
+
+    Raises:
+        ConfigurationError: If there is no film.
+    """
+    tiles = [_tile(pixels, prediction, side) for pixels, prediction in films]
+    if not tiles:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, "expected at least one film, got 0; predict some films first"
+        )
+    across = min(columns, len(tiles))
+    down = -(-len(tiles) // across)
+    width, height = tiles[0].size
+    sheet = Image.new(
+        "RGB", (_GAP + across * (width + _GAP), _GAP + down * (height + _GAP)), _GROUND
+    )
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, across)
+        sheet.paste(tile, (_GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _tile(pixels: Pixels, prediction: Classification, side: int) -> Image.Image:
+    colour = _COLOURS[prediction.predicted_class % len(_COLOURS)]
+    outer = side + 2 * _FRAME
+    tile = Image.new("RGB", (outer, outer + _CAPTION), _GROUND)
+    draw = ImageDraw.Draw(tile)
+    draw.rectangle((0, 0, outer - 1, outer - 1), fill=_PANEL, outline=colour, width=_FRAME)
+    film = _letterboxed(pixels, side)
+    tile.paste(film, ((outer - film.width) // 2, (outer - film.height) // 2))
+
+    label, name = _font(17, bold=True), _font(12)
+    share = f"{prediction.confidence:.1%}"
+    room = outer - int(label.getlength(share)) - _GAP
+    called = _shortened(prediction.predicted_label, label, room)
+    draw.text((0, outer + 8), called, fill=colour, font=label)
+    draw.text((outer, outer + 8), share, fill=_TEXT, font=label, anchor="ra")
+    bar = outer + 34
+    draw.rectangle((0, bar, outer - 1, bar + 4), fill="#33383E")
+    draw.rectangle((0, bar, round(prediction.confidence * (outer - 1)), bar + 4), fill=colour)
+    draw.text((0, bar + 11), _shortened(prediction.filename, name, outer), fill=_MUTED, font=name)
+    return tile
+
+
+def _letterboxed(pixels: Pixels, side: int) -> Image.Image:
+    levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    grey = levels.shape[0] == 1
+    image = Image.fromarray(levels[0] if grey else np.moveaxis(levels, 0, -1))
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """Leave out the beginning of what does not fit: the end tells files apart."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    if font.getlength(shown) <= width:
+        return shown
+    while shown and font.getlength(f"…{shown}") > width:
+        shown = shown[1:]
+    return f"…{shown}"
+
+
+def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Open the font that matplotlib brings: it is on every machine and knows most scripts."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)

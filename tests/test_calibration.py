@@ -1,0 +1,75 @@
+"""Temperature scaling finds the likeliest temperature and keeps the order of the cases."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss
+
+from pipelines.errors import ConfigurationError, DatasetError
+from pipelines.evaluation.calibration import (
+    TEMPERATURE_RANGE,
+    fit_temperature,
+    negative_log_likelihood,
+    probabilities,
+)
+from pipelines.evaluation.cases import Cases
+
+
+def make(labels, logits):
+    names = [str(i) for i in range(len(labels))]
+    return Cases.of(names, names, labels=labels, logits=logits, classes=("A", "B"))
+
+
+def test_probabilities_by_hand():
+    got = probabilities(np.array([0.0, np.log(3), -np.log(3)]), 1.0)
+    np.testing.assert_allclose(got, [[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
+    np.testing.assert_allclose(probabilities(np.array([2 * np.log(3)]), 2.0), [[0.25, 0.75]])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-30, 30, width=16), min_size=2, max_size=30, unique=True),
+    st.floats(1.0, 20),
+)
+def test_temperature_keeps_the_order_and_the_side(logits, temperature):
+    logits = np.sort(np.array(logits))
+    got = probabilities(logits, temperature)
+    # Beyond about 36 a probability cannot be told from 1, the one of the other class still can.
+    assert (np.diff(got[:, 1]) >= 0).all()
+    assert (np.diff(got[:, 0] - got[:, 1]) <= 0).all()
+    assert ((got[:, 1] >= 0.5) == (logits >= 0)).all()
+    np.testing.assert_allclose(got.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("truth", [0.5, 1.0, 2.5])
+def test_a_known_temperature_is_found(truth):
+    generator = np.random.default_rng(1)
+    honest = generator.normal(0, 2, 20_000)
+    labels = generator.random(20_000) < 1 / (1 + np.exp(-honest))
+    assert fit_temperature(make(labels, honest * truth)) == pytest.approx(truth, rel=0.05)
+
+
+def test_no_other_temperature_is_likelier():
+    generator = np.random.default_rng(2)
+    labels = np.arange(200) % 2
+    cases = make(labels, generator.normal(3.0 * (2 * labels - 1), 4.0))
+    best = negative_log_likelihood(cases, fit_temperature(cases))
+    grid = np.geomspace(*TEMPERATURE_RANGE, 500)
+    assert best <= min(negative_log_likelihood(cases, t) for t in grid) + 1e-9
+    plain = log_loss(labels, probabilities(cases.logits, 1.0)[:, 1])
+    assert negative_log_likelihood(cases, 1.0) == pytest.approx(plain, rel=0.1)
+
+
+def test_perfect_separation_does_not_make_the_network_certain():
+    temperature = fit_temperature(make([0, 0, 0, 1, 1, 1], [-2, -1.5, -1, 1, 1.5, 2]))
+    assert TEMPERATURE_RANGE[0] < temperature < TEMPERATURE_RANGE[1]
+    # Three of three positive: (3 + 1) / (3 + 2) = 0.8 is what so few cases can vouch for.
+    assert probabilities(np.array([1.5]), temperature)[0, 1] == pytest.approx(0.8, abs=0.05)
+
+
+def test_wrong_use_is_refused():
+    with pytest.raises(ConfigurationError, match="above 0, got 0"):
+        probabilities(np.zeros(2), 0)
+    with pytest.raises(DatasetError, match="both classes to fit a temperature"):
+        fit_temperature(make([1, 1], [0.0, 1.0]))
