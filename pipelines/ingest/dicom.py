@@ -1,0 +1,119 @@
+"""DICOM files become radiographs: CR, DX, MG and Secondary Capture, in every still-image syntax."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.errors import InputError, Reason
+from pipelines.ingest.dicom_colour import render_colour
+from pipelines.ingest.dicom_decode import Decoded, decode_encapsulated, decode_native
+from pipelines.ingest.dicom_elements import Source
+from pipelines.ingest.dicom_frames import encoded_frame, native_frame
+from pipelines.ingest.dicom_grey import Grey, render_grey
+from pipelines.ingest.dicom_header import DicomHeader, parse_header
+from pipelines.ingest.dicom_layout import read_spacing
+from pipelines.ingest.guard import guard_input
+from pipelines.radiograph import Provenance, Radiograph
+
+__all__ = ["DicomHeader", "inspect_dicom", "read_dicom"]
+
+
+def inspect_dicom(path: Path) -> DicomHeader:
+    """Read and check the header of a DICOM file; its pixels are neither read nor inflated.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The header; `frames` says how many radiographs the file holds.
+
+    Raises:
+        InputError: NOT_A_RADIOGRAPH if its SOP class is not on the allow-list, DICOMDIR,
+            NOT_AN_IMAGE, EMPTY_FILE, NO_PIXEL_DATA, TRUNCATED, CORRUPT, TOO_LARGE, or another
+            reason why the file cannot be read.
+    """
+    with _refusing(), path.open("rb", buffering=0) as content:
+        return parse_header(content, path)[0]
+
+
+def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
+    """Read one frame of a DICOM file.
+
+    Args:
+        path: The file.
+        frame: Index of the frame, from 0; only this frame is decoded.
+
+    Returns:
+        The radiograph; bone is bright whatever the polarity of the file.
+
+    Raises:
+        InputError: With the reason why the file, or this frame of it, cannot be read. No other
+            exception leaves, whatever the file holds.
+    """
+    with _refusing(), path.open("rb", buffering=0) as content:
+        header, source = parse_header(content, path)
+        if not 0 <= frame < header.frames:
+            raise InputError(
+                Reason.NO_SUCH_FRAME,
+                f"expected a frame from 0 to {header.frames - 1}, got {frame}; check the index",
+            )
+        decoded = _decode(source, header, frame)
+    with _refusing():
+        return _render(decoded, header, frame)
+
+
+def _decode(source: Source, header: DicomHeader, frame: int) -> Decoded:
+    if header.syntax.encapsulated:
+        encoded = encoded_frame(source, header, frame)
+        return decode_encapsulated(encoded, header.syntax, header.layout)
+    return decode_native(
+        native_frame(source, header, frame),
+        header.layout,
+        little=header.attributes.encoding.little,
+        words=header.pixel_data.representation != b"OB",
+    )
+
+
+def _render(decoded: Decoded, header: DicomHeader, frame: int) -> Radiograph:
+    attributes, layout = header.attributes, header.layout
+    spacing, flags = read_spacing(attributes)
+    if layout.photometric.grey:
+        grey = render_grey(decoded.samples, layout, attributes)
+    else:
+        pixels = render_colour(decoded, layout, attributes)
+        grey = Grey(pixels, "none", "full_range", None, inverted=False, flags={"colour"})
+    provenance = Provenance(
+        format="dicom",
+        bits=layout.bits_stored,
+        transfer_syntax=str(header.syntax),
+        sop_class=header.sop_class,
+        modality_lut=grey.modality_lut,
+        voi=grey.voi,
+        voi_function=grey.voi_function,
+        inverted=grey.inverted,
+        decoder=decoded.decoder,
+        flags=tuple(sorted({*header.flags, *flags, *grey.flags})),
+    )
+    return Radiograph(grey.pixels, spacing, provenance, header.identity, frame)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Let nothing out but `InputError`: a file from anywhere must not stop a batch.
+
+    Raises:
+        InputError: CORRUPT in place of any error that a damaged file can cause; else as
+            `guard_input` says.
+    """
+    with guard_input():
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, (InputError, MemoryError, OSError)):
+                raise
+            # Its text may hold values of the header.
+            raise InputError(
+                Reason.CORRUPT,
+                f"expected a DICOM file, got one that raises {type(error).__name__}; "
+                "export it again",
+            ) from None

@@ -1,0 +1,124 @@
+"""The bytes of one frame: cut out of PixelData without reading the other frames."""
+
+from pipelines.errors import InputError, Reason
+from pipelines.ingest.dicom_elements import (
+    ITEM,
+    SEQUENCE_END,
+    Element,
+    Encoding,
+    Source,
+    Walker,
+    refuse_corrupt,
+    refuse_truncated,
+)
+from pipelines.ingest.dicom_header import DicomHeader, Syntax
+
+_FRAGMENTS = Encoding(explicit=False, little=True)
+_STARTS = (b"\xff\xd8", b"\xff\x4f")
+"""First bytes of a codestream: JPEG and JPEG-LS, JPEG 2000."""
+_HEADROOM = 1_000_000
+
+
+def native_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
+    """Read the bytes of one uncompressed frame.
+
+    Args:
+        source: Where the pixels stand.
+        header: The header; `layout.frame_bytes` of it are read.
+        frame: Index from 0; the caller has checked it.
+
+    Returns:
+        The bytes as the file has them.
+
+    Raises:
+        InputError: TRUNCATED if the file ends before.
+    """
+    size = header.layout.frame_bytes
+    return source.read(header.pixel_data.start + frame * size, size)
+
+
+def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
+    """Read the codestream of one compressed frame (PS3.5, A.4).
+
+    Args:
+        source: Where the pixels stand.
+        header: The header.
+        frame: Index from 0; the caller has checked it.
+
+    Returns:
+        The codestream, its fragments joined.
+
+    Raises:
+        InputError: TRUNCATED if the file ends before; CORRUPT if there are no fragments;
+            PIXEL_LENGTH_MISMATCH if there are fewer than frames; TOO_LARGE if the codestream is
+            longer than uncompressed pixels would be.
+    """
+    table, fragments = _fragments(source, header.pixel_data)
+    if header.frames == 1:
+        chosen = fragments
+    elif len(fragments) == header.frames:
+        chosen = fragments[frame : frame + 1]
+    else:
+        chosen = _by_starts(source, header, fragments, table)[frame]
+    size = sum(fragment.length for fragment in chosen)
+    largest = header.layout.frame_bytes * 5 // 4 + _HEADROOM
+    if size > largest:
+        raise InputError(
+            Reason.TOO_LARGE,
+            f"expected at most {largest} bytes of codestream from the header, got {size}",
+        )
+    return b"".join(source.read(fragment.start, fragment.length) for fragment in chosen)
+
+
+def _fragments(source: Source, pixel_data: Element) -> tuple[list[int], list[Element]]:
+    # The data of the fragments are not read.
+    walker = Walker(source)
+    first = walker.element(pixel_data.start, _FRAGMENTS)
+    if first.tag != ITEM:
+        refuse_corrupt("a basic offset table in PixelData", "other bytes")
+    if not source.reaches(first.start + first.length):
+        refuse_truncated()
+    offsets = source.read(first.start, first.length)
+    table = [int.from_bytes(offsets[at : at + 4], "little") for at in range(0, len(offsets), 4)]
+    fragments: list[Element] = []
+    start = first.start + first.length
+    # A file without the closing delimiter is whole as long as its fragments are.
+    while source.reaches(start + 1):
+        fragment = walker.element(start, _FRAGMENTS)
+        if fragment.tag == SEQUENCE_END:
+            break
+        if fragment.tag != ITEM:
+            refuse_corrupt("a fragment in PixelData", "other bytes")
+        start = fragment.start + fragment.length
+        if not source.reaches(start):
+            refuse_truncated()
+        fragments.append(fragment)
+    if not fragments:
+        raise InputError(
+            Reason.NO_PIXEL_DATA, "expected fragments in PixelData, got none; export again"
+        )
+    return table, fragments
+
+
+def _by_starts(
+    source: Source, header: DicomHeader, fragments: list[Element], table: list[int]
+) -> list[list[Element]]:
+    # By the offset table if it is complete, else by how codestreams begin.
+    origin = fragments[0].start
+    offsets = set(table) if len(table) == header.frames else set()
+    frames: list[list[Element]] = []
+    for fragment in fragments:
+        if offsets:
+            begins = fragment.start - origin in offsets
+        else:
+            begins = header.syntax is Syntax.RLE or source.peek(fragment.start, 2) in _STARTS
+        if begins or not frames:
+            frames.append([])
+        frames[-1].append(fragment)
+    if len(frames) != header.frames:
+        raise InputError(
+            Reason.PIXEL_LENGTH_MISMATCH,
+            f"expected {header.frames} frames from the header, got {len(frames)} codestreams; "
+            "export the image again",
+        )
+    return frames

@@ -1,0 +1,208 @@
+"""Stored values become grey from 0 to 1: modality LUT, values of interest, polarity.
+
+All steps depend on the stored value alone, so they are worked out once for each of the 256 or 65536
+values that a container can hold and then looked up: exact, and quicker than arithmetic on pixels.
+Values of interest are kept around zero until the polarity is applied, so a MONOCHROME1 film and its
+MONOCHROME2 twin come out equal to the last bit.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.ingest.dicom_attributes import Attributes, refuse_invalid
+from pipelines.ingest.dicom_decode import Samples
+from pipelines.ingest.dicom_layout import Photometric, PixelLayout
+from pipelines.ingest.dicom_lut import FloatTable, read_table
+from pipelines.radiograph import Pixels
+
+CLIPPED_PER_THOUSAND = 5
+"""Pixels beyond each end of the guessed window: it spans percentiles 0.5 to 99.5."""
+
+Voi = Literal["lut", "window", "percentile", "full_range"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grey:
+    """A frame as grey values, and what was applied.
+
+    Attributes:
+        pixels: float32, 0 to 1, (1, height, width).
+        modality_lut: As in `Provenance`.
+        voi: As in `Provenance`.
+        voi_function: As in `Provenance`.
+        inverted: As in `Provenance`.
+        flags: What a user should know.
+    """
+
+    pixels: Pixels
+    modality_lut: Literal["none", "rescale", "lut"]
+    voi: Voi
+    voi_function: str | None
+    inverted: bool
+    flags: set[str]
+
+
+def render_grey(samples: Samples, layout: PixelLayout, attributes: Attributes) -> Grey:
+    """Apply the grey scale pipeline of PS3.3 to one frame.
+
+    Args:
+        samples: uint8 or uint16 containers, (rows, columns).
+        layout: Which bits of them count, and the photometric interpretation.
+        attributes: The header.
+
+    Returns:
+        The grey values.
+
+    Raises:
+        InputError: INVALID_ATTRIBUTE if the modality LUT has fewer entries than it says.
+    """
+    flags: set[str] = set()
+    stored = stored_values(samples.dtype.itemsize * 8, layout)
+    modality, values = _modality(stored, attributes, signed=layout.signed, flags=flags)
+    voi, function, centred = _values_of_interest(samples, values, attributes, flags)
+    inverted = (
+        layout.photometric is Photometric.MONOCHROME1
+        or attributes.text("PresentationLUTShape") == "INVERSE"
+    )
+    table = (0.5 - centred if inverted else 0.5 + centred).astype(np.float32)
+    pixels = look_up(samples, table)[None]
+    return Grey(pixels, modality, voi, function, inverted, flags)
+
+
+def stored_values(container_bits: int, layout: PixelLayout) -> FloatTable:
+    """Return the stored value of every content that a container can have.
+
+    Bits above and below the sample do not count; a signed sample is extended from its highest bit.
+
+    Args:
+        container_bits: 8 or 16.
+        layout: Which bits count.
+
+    Returns:
+        float64, one value for each of the 2 ** container_bits contents.
+    """
+    contents = np.arange(2**container_bits, dtype=np.int32) >> layout.shift
+    contents &= (1 << layout.bits_stored) - 1
+    if layout.signed:
+        contents -= (contents >> (layout.bits_stored - 1)) << layout.bits_stored
+    return contents.astype(np.float64)
+
+
+def look_up(samples: Samples, table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Replace each content by its entry.
+
+    Args:
+        samples: uint8 or uint16, (rows, columns).
+        table: One entry for each possible content.
+
+    Returns:
+        float32, (rows, columns).
+    """
+    found: npt.NDArray[np.float32] = cv2.LUT(np.ascontiguousarray(samples), table[None])
+    return found
+
+
+def _modality(
+    stored: FloatTable, attributes: Attributes, *, signed: bool, flags: set[str]
+) -> tuple[Literal["none", "rescale", "lut"], FloatTable]:
+    item = attributes.item("ModalityLUTSequence")
+    if item is not None:
+        table = read_table(item, signed=signed)
+        if table is None:
+            refuse_invalid("LUTData with the entries that LUTDescriptor says", "fewer")
+        return "lut", table.apply(stored)
+    slope, intercept = (
+        next(iter(attributes.numbers(keyword)), default)
+        for keyword, default in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+    )
+    if slope == 0:
+        # It would make every film black; writers that do not rescale write it.
+        flags.add("rescale_slope_zero")
+        return "none", stored
+    if not math.isfinite(slope + intercept):
+        flags.add("rescale_invalid")
+        return "none", stored
+    if (slope, intercept) == (1, 0):
+        return "none", stored
+    return "rescale", stored * slope + intercept
+
+
+def _values_of_interest(
+    samples: Samples, values: FloatTable, attributes: Attributes, flags: set[str]
+) -> tuple[Voi, str | None, FloatTable]:
+    """Choose the values of interest and return the output range as -0.5 to 0.5."""
+    item = attributes.item("VOILUTSequence")
+    if item is not None:
+        table = read_table(item, signed=bool(values.min() < 0))
+        if table is not None:
+            centred = (2 * table.apply(values) - table.maximum) / (2 * table.maximum)
+            return "lut", None, np.minimum(centred, 0.5)
+        flags.add("voi_lut_invalid")
+    center, width = (attributes.numbers(name) for name in ("WindowCenter", "WindowWidth"))
+    function = attributes.text("VOILUTFunction") or "LINEAR"
+    if function not in {"LINEAR", "LINEAR_EXACT", "SIGMOID"}:
+        flags.add("voi_function_unknown")
+        function = "LINEAR"
+    if center and width:
+        if _usable(center[0], width[0], function):
+            return "window", function, window(values, center[0], width[0], function=function)
+        flags.add("window_invalid")
+    flags.add("voi_guessed")
+    low, high = _percentiles(samples, values)
+    if low == high:
+        flags.add("flat")
+        return "percentile", None, np.zeros_like(values)
+    return "percentile", None, _ramp(values, low, high)
+
+
+def _usable(center: float, width: float, function: str) -> bool:
+    # NaN fails each comparison.
+    return math.isfinite(center) and (width >= 1 if function == "LINEAR" else width > 0)
+
+
+def window(values: FloatTable, center: float, width: float, *, function: str) -> FloatTable:
+    """Apply a window (PS3.3 C.11.2.1.2 and C.11.2.1.3), with the output range -0.5 to 0.5.
+
+    Args:
+        values: Modality values.
+        center: Of the window.
+        width: Of the window: at least 1 for LINEAR, positive for the others.
+        function: `LINEAR`, `LINEAR_EXACT` or `SIGMOID`.
+
+    Returns:
+        Values from -0.5 to 0.5, of the same shape.
+    """
+    # A window narrower than the spacing of floats overflows to the end that is meant.
+    with np.errstate(all="ignore"):
+        if function == "SIGMOID":
+            return 0.5 * np.tanh(2 * (values - center) / width)
+        if function == "LINEAR_EXACT":
+            return np.clip((values - center) / width, -0.5, 0.5)
+        if width == 1:
+            return np.where(values > center - 0.5, 0.5, -0.5)
+        return np.clip((values - (center - 0.5)) / (width - 1), -0.5, 0.5)
+
+
+def _ramp(values: FloatTable, low: float, high: float) -> FloatTable:
+    # Written so that turning values, low and high around changes the sign and nothing else.
+    return np.clip(((values - low) - (high - values)) / (2 * (high - low)), -0.5, 0.5)
+
+
+def _percentiles(samples: Samples, values: FloatTable) -> tuple[float, float]:
+    """Return modality values at percentiles 0.5 and 99.5; the extremes where those are equal."""
+    contents = len(values)
+    counts = cv2.calcHist([np.ascontiguousarray(samples)], [0], None, [contents], [0, contents])
+    present = np.flatnonzero(counts)
+    order = present[np.argsort(values[present], kind="stable")]
+    passed = np.cumsum(counts.ravel()[order].astype(np.int64))
+    beyond = samples.size * CLIPPED_PER_THOUSAND // 1000
+    low = values[order[np.searchsorted(passed, beyond, side="right")]]
+    high = values[order[np.searchsorted(passed, passed[-1] - 1 - beyond, side="right")]]
+    if low == high:
+        low, high = values[order[0]], values[order[-1]]
+    return float(low), float(high)

@@ -1,0 +1,316 @@
+"""What a DICOM header says, held against itself and the file before any pixel is touched.
+
+The order matters: first whether the file is for us at all (SOP class), then whether its numbers can
+be right, then whether the bytes that they promise are there.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.errors import InputError, Reason
+from pipelines.ingest.dicom_attributes import TAGS, Attributes, refuse_invalid, refuse_missing
+from pipelines.ingest.dicom_elements import (
+    UNDEFINED,
+    Element,
+    Encoding,
+    InflatedSource,
+    Source,
+    Walker,
+    refuse_corrupt,
+    refuse_truncated,
+)
+from pipelines.ingest.dicom_layout import PixelLayout, read_layout
+from pipelines.ingest.limits import MAX_SAMPLES
+from pipelines.radiograph import Identity
+
+PRESENTATION_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
+        "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
+        "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
+    }
+)
+PROCESSING_CLASSES = frozenset(
+    {"1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2.1"}  # DX and MG
+)
+SECONDARY_CAPTURE_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.7",
+        "1.2.840.10008.5.1.4.1.1.7.2",  # Multi-frame Grayscale Byte
+        "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word
+        "1.2.840.10008.5.1.4.1.1.7.4",  # Multi-frame True Color
+    }
+)
+_ALLOWED = PRESENTATION_CLASSES | PROCESSING_CLASSES | SECONDARY_CAPTURE_CLASSES
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+_META = Encoding(explicit=True, little=True)
+_PREFIX_END = 132
+_MAX_INFLATED = MAX_SAMPLES * 2 + 16_000_000
+"""The largest frame allowed at 16 bits, and a generous header: what a deflated file may become."""
+_SMALLEST_FRAGMENT = 10
+"""Bytes of the shortest fragment: its tag, its length, two bytes of data."""
+
+
+class Syntax(StrEnum):
+    """Transfer syntaxes that are read (PS3.5, annex A)."""
+
+    IMPLICIT = "1.2.840.10008.1.2"
+    EXPLICIT = "1.2.840.10008.1.2.1"
+    DEFLATED = "1.2.840.10008.1.2.1.99"
+    BIG_ENDIAN = "1.2.840.10008.1.2.2"
+    JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+    JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+    JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
+    JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
+    JPEG_LS_LOSSLESS = "1.2.840.10008.1.2.4.80"
+    JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
+    JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+    JPEG_2000 = "1.2.840.10008.1.2.4.91"
+    HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
+    HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
+    HTJ2K = "1.2.840.10008.1.2.4.203"
+    RLE = "1.2.840.10008.1.2.5"
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether the pixels are a codestream in fragments."""
+        return self not in _NATIVE
+
+
+_NATIVE = frozenset({Syntax.IMPLICIT, Syntax.EXPLICIT, Syntax.DEFLATED, Syntax.BIG_ENDIAN})
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """A header that has passed every check that needs no pixels.
+
+    Attributes:
+        sop_class: UID of the SOP class; it is on the allow-list.
+        syntax: The transfer syntax.
+        layout: Size and form of the samples.
+        frames: Number of frames, 1 or more.
+        identity: Whose film it is.
+        flags: Short codes of what a user should know, sorted.
+        attributes: The values that the grey scale, the colours and the spacing come from.
+        pixel_data: Where the pixels stand; in the inflated bytes if the file is deflated.
+        data_set_start: Where the data set begins in the file.
+    """
+
+    sop_class: str
+    syntax: Syntax
+    layout: PixelLayout
+    frames: int
+    identity: Identity
+    flags: tuple[str, ...]
+    attributes: Attributes = field(repr=False)
+    pixel_data: Element
+    data_set_start: int
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """UID of the image: what tells copies of one film. Empty if the file has none."""
+        return self.identity.sop_instance_uid
+
+
+def parse_header(content: BinaryIO, path: Path) -> tuple[DicomHeader, Source]:
+    """Read and check the header of an open file.
+
+    Args:
+        content: The open file.
+        path: Its path, for its length.
+
+    Returns:
+        The header, and the source in which its `pixel_data` stands.
+
+    Raises:
+        InputError: For whatever makes reading on useless.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(Reason.EMPTY_FILE, "expected an image, got a file of 0 bytes; remove it")
+    source = Source(content, size)
+    meta, start, flags = _read_meta(source)
+    syntax_uid = meta.text("TransferSyntaxUID")
+    if syntax_uid == Syntax.DEFLATED:
+        source, start = InflatedSource(content, start, _MAX_INFLATED), 0
+    walker = Walker(source)
+    encoding = _encoding(walker, start, syntax_uid)
+    attributes, pixel_data, sop_class = _read_data_set(walker, start, encoding, meta)
+    if not syntax_uid:
+        syntax_uid = _guess_syntax(encoding, pixel_data)
+        flags.add("no_transfer_syntax")
+    syntax = _syntax(syntax_uid)
+    if pixel_data is None:
+        raise InputError(
+            Reason.NO_PIXEL_DATA, "expected PixelData, got a header alone; export the image again"
+        )
+    layout = read_layout(attributes, encapsulated=syntax.encapsulated)
+    frames = _frames(attributes)
+    if syntax.encapsulated:
+        _check_fragments(source, pixel_data, frames)
+    else:
+        _check_length(source, pixel_data, layout.frame_bytes * frames, flags)
+    flags |= _warnings(attributes, sop_class)
+    header = DicomHeader(
+        sop_class=sop_class,
+        syntax=syntax,
+        layout=layout,
+        frames=frames,
+        identity=_identity(attributes),
+        flags=tuple(sorted(flags)),
+        attributes=attributes,
+        pixel_data=pixel_data,
+        data_set_start=start,
+    )
+    return header, source
+
+
+def _read_meta(source: Source) -> tuple[Attributes, int, set[str]]:
+    # Group 2, the start of the data set behind it, and flags.
+    head = source.peek(0, _PREFIX_END)
+    has_prefix = head[-4:] == b"DICM" and len(head) == _PREFIX_END
+    start = _PREFIX_END if has_prefix else 0
+    group = source.peek(start, 2)
+    if group not in {b"\x02\0", b"\x08\0", b"\0\x08"}:
+        if has_prefix and not group:
+            refuse_truncated()
+        if has_prefix:
+            refuse_corrupt("data elements behind the DICOM prefix", "other bytes")
+        raise InputError(Reason.NOT_AN_IMAGE, "expected a DICOM file, got content of another kind")
+    walker = Walker(source)
+    encoding = walker.sniff(start, _META)
+    meta = Attributes(encoding)
+    while source.peek(start, 2) == b"\x02\0":
+        element = walker.element(start, encoding)
+        meta.take(walker, element)
+        start = element.start + element.length
+    if meta.text("MediaStorageSOPClassUID") == _DIRECTORY:
+        raise InputError(
+            Reason.DICOMDIR, "expected an image, got the directory of a medium (DICOMDIR)"
+        )
+    if not source.reaches(start + 1):
+        refuse_truncated()
+    return meta, start, set() if has_prefix else {"no_preamble"}
+
+
+def _encoding(walker: Walker, start: int, syntax_uid: str) -> Encoding:
+    if not syntax_uid:
+        # Group 8 read in the wrong byte order is group 0x0800.
+        little = walker.source.peek(start, 2) != b"\0\x08"
+        return walker.sniff(start, Encoding(explicit=True, little=little))
+    if syntax_uid == Syntax.BIG_ENDIAN:
+        return Encoding(explicit=True, little=False)
+    return walker.sniff(start, Encoding(syntax_uid != Syntax.IMPLICIT, little=True))
+
+
+def _read_data_set(
+    walker: Walker, start: int, encoding: Encoding, meta: Attributes
+) -> tuple[Attributes, Element | None, str]:
+    """Collect the attributes up to PixelData; refuse other SOP classes as soon as known."""
+    attributes = Attributes(encoding)
+    sop_class = ""
+    for element in walker.elements(start, encoding):
+        if not sop_class and element.tag > TAGS["SOPClassUID"]:
+            sop_class = _check_class(attributes, meta)
+        if element.tag == TAGS["PixelData"]:
+            return attributes, element, sop_class
+        attributes.take(walker, element)
+    return attributes, None, sop_class or _check_class(attributes, meta)
+
+
+def _check_class(attributes: Attributes, meta: Attributes) -> str:
+    uid = attributes.text("SOPClassUID") or meta.text("MediaStorageSOPClassUID")
+    if not uid:
+        refuse_missing("SOPClassUID")
+    if uid not in _ALLOWED:
+        raise InputError(
+            Reason.NOT_A_RADIOGRAPH,
+            f"expected a CR, DX, MG or Secondary Capture image, got SOP class {_shown(uid)}",
+        )
+    return uid
+
+
+def _guess_syntax(encoding: Encoding, pixel_data: Element | None) -> Syntax:
+    if pixel_data is not None and pixel_data.length == UNDEFINED:
+        refuse_missing("TransferSyntaxUID")
+    if not encoding.little:
+        return Syntax.BIG_ENDIAN
+    return Syntax.EXPLICIT if encoding.explicit else Syntax.IMPLICIT
+
+
+def _syntax(uid: str) -> Syntax:
+    try:
+        return Syntax(uid)
+    except ValueError:
+        raise InputError(
+            Reason.UNSUPPORTED_TRANSFER_SYNTAX,
+            f"expected a transfer syntax of still images, got {_shown(uid)}; "
+            "convert the file to Explicit VR Little Endian",
+        ) from None
+
+
+def _shown(uid: str) -> str:
+    """A UID as it may stand in a message: one with other characters could be anything."""
+    return uid if len(uid) <= 64 and not set(uid) - set("0123456789.") else "an invalid UID"  # noqa: PLR2004 (PS3.5, 9.1)
+
+
+def _frames(attributes: Attributes) -> int:
+    numbers = attributes.numbers("NumberOfFrames")
+    if not numbers:
+        return 1
+    frames = numbers[0]
+    if not frames >= 0 or frames != int(frames):
+        refuse_invalid("NumberOfFrames to be a whole number", frames)
+    return max(1, int(frames))
+
+
+def _check_length(source: Source, pixel_data: Element, expected: int, flags: set[str]) -> None:
+    if pixel_data.length == UNDEFINED:
+        refuse_corrupt("PixelData of a known length in an uncompressed file", "fragments")
+    if pixel_data.length < expected:
+        raise InputError(
+            Reason.PIXEL_LENGTH_MISMATCH,
+            f"expected {expected} bytes of PixelData from the header, got {pixel_data.length}; "
+            "export the image again",
+        )
+    # A deflated file is held against its end when its pixels are inflated.
+    if pixel_data.length > source.available(pixel_data.start):
+        refuse_truncated()
+    if pixel_data.length > expected + expected % 2:
+        flags.add("pixel_data_longer")
+
+
+def _check_fragments(source: Source, pixel_data: Element, frames: int) -> None:
+    if pixel_data.length != UNDEFINED:
+        refuse_corrupt("fragments in a compressed file", "PixelData of a known length")
+    available = source.available(pixel_data.start)
+    if frames > 1 and frames * _SMALLEST_FRAGMENT > available:
+        raise InputError(
+            Reason.PIXEL_LENGTH_MISMATCH,
+            f"expected {frames} frames from the header, got {available} bytes of PixelData; "
+            "export the image again",
+        )
+
+
+def _warnings(attributes: Attributes, sop_class: str) -> set[str]:
+    flags = set()
+    for_processing = attributes.text("PresentationIntentType") == "FOR PROCESSING"
+    if sop_class in PROCESSING_CLASSES or for_processing:
+        flags.add("for_processing")
+    if sop_class in SECONDARY_CAPTURE_CLASSES:
+        flags.add("secondary_capture")
+    if attributes.text("BurnedInAnnotation") == "YES":
+        flags.add("burned_in_annotation")
+    return flags
+
+
+def _identity(attributes: Attributes) -> Identity:
+    return Identity(
+        patient_id=attributes.text("PatientID"),
+        study_instance_uid=attributes.text("StudyInstanceUID"),
+        series_instance_uid=attributes.text("SeriesInstanceUID"),
+        sop_instance_uid=attributes.text("SOPInstanceUID"),
+    )
