@@ -15,13 +15,12 @@ from pathlib import Path
 
 from pipelines.datasets.films import (
     SPLIT_OF_NAME,
+    FilmGathering,
     FilmsFound,
-    LabelledFilm,
     LayoutError,
     Split,
     class_key,
-    image_format,
-    left_out_note,
+    is_image,
 )
 from pipelines.nearest import did_you_mean
 
@@ -65,12 +64,18 @@ def find_class_folders(directory: Path, *, classes: Sequence[str] | None = None)
     labels = {class_key(name): label for label, name in enumerate(names)}
     _check_classes(folders, names=names, root=root)
     _check_complete(folders, splits=splits, names=names)
-    films: list[LabelledFilm] = []
-    left_out: list[str] = []
+    gathering = FilmGathering(root, names)
     for folder in folders:
-        _collect(folder, labels[class_key(folder.path.name)], root=root, into=(films, left_out))
-    films.sort(key=lambda film: film.name)
-    return FilmsFound(root, names, films=tuple(films), notes=left_out_note(left_out))
+        label = labels[class_key(folder.path.name)]
+        for path in _files(folder.path):
+            within = path.parent.relative_to(folder.path)
+            gathering.add(
+                path,
+                label=label,
+                split=folder.split,
+                folder="" if within == Path() else within.as_posix(),
+            )
+    return gathering.found()
 
 
 def _dataset_root(directory: Path, *, classes: Sequence[str] | None) -> Path:
@@ -123,7 +128,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in _files(folder) if image_format(path) is not None)
+    return (path for path in _files(folder) if is_image(path))
 
 
 def _class_names(folders: Sequence[_ClassFolder]) -> tuple[str, ...]:
@@ -202,35 +207,11 @@ def _refuse_stray_images(root: Path, *, parents: Iterable[Path]) -> None:
         path.relative_to(root).as_posix()
         for parent in parents
         for path in parent.iterdir()
-        if path.is_file() and not _is_hidden(path.name) and image_format(path) is not None
+        if path.is_file() and not _is_hidden(path.name) and is_image(path)
     ]
     if stray:
         raise LayoutError(
             f"expected every image in a class folder, got {len(stray)} images without a label",
             stray,
             remedy="move them into class folders",
-        )
-
-
-def _collect(
-    folder: _ClassFolder, label: int, *, root: Path, into: tuple[list[LabelledFilm], list[str]]
-) -> None:
-    """Append the films of a class folder, and the names of what is no image."""
-    films, left_out = into
-    for path in _files(folder.path):
-        name = path.relative_to(root).as_posix()
-        file_format = image_format(path)
-        if file_format is None:
-            left_out.append(name)
-            continue
-        within = path.parent.relative_to(folder.path)
-        films.append(
-            LabelledFilm(
-                path=path.absolute(),
-                name=name,
-                label=label,
-                file_format=file_format,
-                split=folder.split,
-                folder="" if within == Path() else within.as_posix(),
-            )
         )

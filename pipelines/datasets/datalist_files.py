@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipelines.datasets.datalist_rows import DatalistRow, DatalistTable, read_rows
 from pipelines.datasets.films import (
+    FilmGathering,
     FilmsFound,
-    LabelledFilm,
     LayoutError,
     class_key,
-    image_format,
-    left_out_note,
+    is_image,
+    relative_name,
 )
 from pipelines.nearest import did_you_mean
 
@@ -47,26 +47,10 @@ def find_listed_films(
     labels = _labels(table, names)
     paths = _locate(table)
     _check_paths(table, paths)
-    films: list[LabelledFilm] = []
-    left_out: list[str] = []
+    gathering = FilmGathering(table.root, names)
     for row, path, label in zip(table.rows, paths, labels, strict=True):
-        name = _relative_name(path, table.root)
-        file_format = image_format(path)
-        if file_format is None:
-            left_out.append(name)
-            continue
-        film = LabelledFilm(
-            path=path.absolute(),
-            name=name,
-            label=label,
-            file_format=file_format,
-            split=row.split,
-            patient=row.patient,
-            columns=row.columns,
-        )
-        films.append(film)
-    films.sort(key=lambda film: film.name)
-    return FilmsFound(table.root, names, films=tuple(films), notes=left_out_note(left_out))
+        gathering.add(path, label=label, split=row.split, patient=row.patient, columns=row.columns)
+    return gathering.found()
 
 
 def _class_names(table: DatalistTable, classes: Sequence[str] | None) -> tuple[str, ...]:
@@ -135,7 +119,7 @@ def _locate(table: DatalistTable) -> list[Path]:
             path = candidates[0] if len(candidates) == 1 else path
         paths.append(path)
         if not path.is_file():
-            missing.append(_relative_name(path, table.root))
+            missing.append(relative_name(path, table.root))
     if missing:
         raise LayoutError(
             f"expected one image for every row, got {len(missing)} rows without one",
@@ -161,7 +145,7 @@ def _check_paths(table: DatalistTable, paths: Sequence[Path]) -> None:
     Raises:
         LayoutError: With examples.
     """
-    times = Counter(_relative_name(path, table.root) for path in paths)
+    times = Counter(relative_name(path, table.root) for path in paths)
     twice = [name for name, count in times.items() if count > 1]
     if twice:
         raise LayoutError(
@@ -173,10 +157,10 @@ def _check_paths(table: DatalistTable, paths: Sequence[Path]) -> None:
         return
     listed = set(paths)
     unlisted = [
-        _relative_name(path, table.root)
+        relative_name(path, table.root)
         for folder in sorted({path.parent for path in paths})
         for path in folder.iterdir()
-        if path not in listed and path.is_file() and image_format(path) is not None
+        if path not in listed and path.is_file() and is_image(path)
     ]
     if unlisted:
         raise LayoutError(
@@ -185,8 +169,3 @@ def _check_paths(table: DatalistTable, paths: Sequence[Path]) -> None:
             unlisted,
             remedy="add rows, or move these images elsewhere",
         )
-
-
-def _relative_name(path: Path, root: Path) -> str:
-    """Path below the root; the bare name for files elsewhere, as messages show no foreign paths."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

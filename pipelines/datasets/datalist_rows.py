@@ -7,6 +7,7 @@ the case of column names does not matter. A column of patients leaves the file a
 """
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.datasets.films import SPLIT_OF_NAME, LayoutError, Split
-from pipelines.datasets.groups import pseudonym
+from pipelines.datasets.pseudonyms import pseudonym
 from pipelines.nearest import did_you_mean
 
 DATASET_DIR_KEY = "dataset_dir"
@@ -100,11 +101,10 @@ def _read_json(text: str, file: Path, *, group_column: str | None) -> DatalistTa
         ) from None
     written_here = FINGERPRINT_KEY in content
     rows = [
-        _row({"split": key, **item}, group_column=group_column, is_pseudonym=written_here)
+        _row({"split": key} | _item(item), group_column=group_column, is_pseudonym=written_here)
         for key, items in content.items()
         if key.casefold() in SPLIT_OF_NAME and isinstance(items, list)
         for item in items
-        if isinstance(item, dict)
     ]
     if not rows:
         raise LayoutError(
@@ -120,10 +120,20 @@ def _read_json(text: str, file: Path, *, group_column: str | None) -> DatalistTa
     )
 
 
+def _item(item: object) -> dict[Any, Any]:
+    """An entry of a list; MONAI writes unlabelled ones as a bare path."""
+    return item if isinstance(item, dict) else {"image": item, "label": None}
+
+
 def _read_csv(text: str, file: Path, *, group_column: str | None) -> DatalistTable:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    lines = list(csv.DictReader(text.splitlines(), delimiter=delimiter, restval=""))
+    try:
+        lines = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, restval=""))
+    except csv.Error as error:
+        raise LayoutError(
+            f"expected a CSV datalist, got one with a fault: {error}", remedy=_REMEDY
+        ) from None
     if not lines:
         raise LayoutError(
             "expected a datalist with a header and a row a film, got no rows", remedy=_REMEDY

@@ -1,10 +1,12 @@
 """One labelled film on its way from a folder or a table into a datalist."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
+from pipelines.datasets.pseudonyms import pseudonym
 from pipelines.errors import DatasetError, InputError, Reason
 from pipelines.ingest.sniff import FileFormat, sniff
 
@@ -34,6 +36,7 @@ class LabelledFilm:
         name: Path below the data set's folder, with forward slashes; it is what messages show.
         label: Index of the class.
         file_format: Format, told from the content.
+        header_patient: Pseudonym from the file's header; None when it tells no patient.
         split: The split that the layout or the table puts it in; None when it names none.
         patient: What a column says whose film it is; None when there is no such column.
         folder: Sub-folder of the class folder in which the film lies; empty when there is none.
@@ -44,35 +47,60 @@ class LabelledFilm:
     name: str
     label: int
     file_format: FileFormat
+    header_patient: str | None = None
     split: Split | None = None
     patient: str | None = None
     folder: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
+class KnownOfFilm(TypedDict, total=False):
+    """What a layout or a table tells of a film besides its label; keys as in `LabelledFilm`."""
+
+    split: Split | None
+    patient: str | None
+    folder: str
+    columns: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
-class FilmsFound:
-    """What a folder or a table holds, before it is split.
+class InspectedFilm:
+    """What a file tells without its pixels.
 
     Attributes:
-        root: The data set's folder.
-        classes: Names, in the order of the labels.
-        films: In stable order, by name.
-        notes: What a user should know, a sentence each.
+        file_format: Told from the content.
+        patient: Pseudonym for the PatientID of a DICOM header, for the StudyInstanceUID where that
+            is empty; None when the file tells neither.
     """
 
-    root: Path
-    classes: tuple[str, ...]
-    films: tuple[LabelledFilm, ...]
-    notes: tuple[str, ...] = ()
+    file_format: FileFormat
+    patient: str | None
 
 
-def image_format(path: Path) -> FileFormat | None:
-    """Return the format of a file, or None when it is no image that can be read."""
+def inspect_film(path: Path) -> InspectedFilm:
+    """Tell format and patient of a file.
+
+    Raises:
+        InputError: If the file is no film, or its DICOM header cannot be read.
+    """
+    file_format = sniff(path)
+    if file_format is not FileFormat.DICOM:
+        return InspectedFilm(file_format, None)
+    # The reader is loaded for data sets that hold DICOM only: it takes long to import.
+    from pipelines.ingest.read import read_identity
+
+    identity = read_identity(path)
+    identifier = identity and (identity.patient_id.strip() or identity.study_instance_uid)
+    return InspectedFilm(file_format, pseudonym(identifier) if identifier else None)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file looks like an image that can be read."""
     try:
-        return sniff(path)
+        sniff(path)
     except InputError:
-        return None
+        return False
+    return True
 
 
 def class_key(name: str) -> str:
@@ -105,9 +133,69 @@ class LayoutError(DatasetError):
         super().__init__(Reason.DATASET_LAYOUT, "\n".join(lines))
 
 
-def left_out_note(names: Iterable[str]) -> tuple[str, ...]:
-    """Say how many files are no images; nothing when there are none."""
-    left_out = sorted(names)
-    if not left_out:
-        return ()
-    return (f"{len(left_out)} files left out since they are no images, such as {left_out[0]}",)
+@dataclass(frozen=True, slots=True)
+class FilmsFound:
+    """What a folder or a table holds, before it is split.
+
+    Attributes:
+        root: The data set's folder.
+        classes: Names, in the order of the labels.
+        films: In stable order, by name.
+        notes: What a user should know, a sentence each.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    films: tuple[LabelledFilm, ...]
+    notes: tuple[str, ...] = ()
+
+
+class FilmGathering:
+    """Films as they are found, and what was left out on the way.
+
+    Args:
+        root: The data set's folder.
+        classes: Names, in the order of the labels.
+    """
+
+    def __init__(self, root: Path, classes: Sequence[str]) -> None:
+        self._root = root
+        self._classes = tuple(classes)
+        self._films: list[LabelledFilm] = []
+        self._left_out: dict[str, Reason] = {}
+
+    def add(self, path: Path, *, label: int, **known: Unpack[KnownOfFilm]) -> None:
+        """Add a film; a file that is none is left out and counted."""
+        name = relative_name(path, self._root)
+        try:
+            inspected = inspect_film(path)
+        except InputError as refusal:
+            self._left_out[name] = refusal.reason
+            return
+        film = LabelledFilm(
+            path=path.absolute(),
+            name=name,
+            label=label,
+            file_format=inspected.file_format,
+            header_patient=inspected.patient,
+            **known,
+        )
+        self._films.append(film)
+
+    def found(self) -> FilmsFound:
+        """Give all films, by name, and say what was left out."""
+        films = tuple(sorted(self._films, key=lambda film: film.name))
+        return FilmsFound(self._root, self._classes, films=films, notes=self._note())
+
+    def _note(self) -> tuple[str, ...]:
+        if not self._left_out:
+            return ()
+        counts = Counter(self._left_out.values())
+        listed = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+        example = min(self._left_out)
+        return (f"{len(self._left_out)} files left out ({listed}), such as {example}",)
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """Path below the root; the bare name for files elsewhere, as messages show no foreign paths."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

@@ -12,14 +12,13 @@ has patients whose numbers occur, with the other kind, in the training split. So
 share a patient only when number and kind agree, and test films carry the kind in their group.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipelines.datasets.films import LabelledFilm
-from pipelines.errors import InputError
+from pipelines.datasets.pseudonyms import pseudonym
 from pipelines.ingest.sniff import FileFormat
 
 _NAME_RULES = (
@@ -46,20 +45,6 @@ class Patient:
     known: bool = True
 
 
-def pseudonym(identifier: str) -> str:
-    """Replace an identifier of a patient by one that does not show it; equal ones stay equal.
-
-    It keeps identifiers out of lists and logs. It is no anonymisation: who can guess an identifier
-    can check the guess.
-
-    Examples:
-        >>> pseudonym("HOSPITAL-4711")
-        'patient-d9c70610c379'
-    """
-    digest = hashlib.sha256(f"plainfilm {identifier.strip()}".encode()).hexdigest()
-    return f"patient-{digest[:12]}"
-
-
 def patient_from_name(name: str) -> Patient | None:
     """Tell the patient from a file name of a public set; None when no rule fits.
 
@@ -79,10 +64,7 @@ def patient_from_name(name: str) -> Patient | None:
 
 
 def find_patients(films: Iterable[LabelledFilm]) -> tuple[Patient, ...]:
-    """Tell whose each film is; one answer a film, in the same order.
-
-    DICOM headers are read, pixels are not.
-    """
+    """Tell whose each film is; one answer a film, in the same order."""
     return tuple(_find_patient(film) for film in films)
 
 
@@ -117,8 +99,8 @@ def _find_patient(film: LabelledFilm) -> Patient:
     if film.patient is not None:
         return _alone(film.patient)
     if film.file_format is FileFormat.DICOM:
-        identifier = _dicom_identifier(film)
-        return _alone(pseudonym(identifier)) if identifier else _unknown(film)
+        # Not by name: exports call films of any patient IM-0001-0001.
+        return _alone(film.header_patient) if film.header_patient else _unknown(film)
     named = patient_from_name(PurePosixPath(film.name).name)
     if named is not None:
         return named
@@ -134,17 +116,3 @@ def _alone(group: str) -> Patient:
 def _unknown(film: LabelledFilm) -> Patient:
     name = str(PurePosixPath(film.name).with_suffix(""))
     return Patient(name, name, known=False)
-
-
-def _dicom_identifier(film: LabelledFilm) -> str:
-    """PatientID, else StudyInstanceUID; empty when the header tells neither."""
-    # The reader of DICOM is loaded for data sets that hold DICOM only.
-    from pipelines.ingest.read import read_identity
-
-    try:
-        identity = read_identity(film.path)
-    except InputError:
-        return ""  # Whether the file can be read at all is told when it is read.
-    if identity is None:
-        return ""
-    return identity.patient_id.strip() or identity.study_instance_uid

@@ -26,7 +26,7 @@ def choose_groups(
 
     Examples:
         >>> sorted(choose_groups(["a", "a", "b", "b"], [0, 0, 0, 0], fraction=0.5, seed=0))
-        ['a']
+        ['b']
     """
     if fraction <= 0:
         return frozenset()
