@@ -51,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _how_to_go_on(given: Sequence[str]) -> str:
-    if "train" in given:
-        return "the same command with --resume goes on from the last checkpoint"
-    if "predict" in given:
+    if {"train", "predict"} & {*given}:
         return "the same command goes on where it was"
     return "nothing half-written is left"
 
@@ -159,10 +157,17 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         "datalist",
         verbs.datalist,
         "index a folder of images, split it by patient and check the split for leaks",
-        "datalist chest data/chest_xray --output chest.json",
+        "datalist chest_xray data/chest_xray --output chest.json",
     )
-    datalist.add_argument("layout", metavar="LAYOUT", help="how the folder is laid out, e.g. chest")
-    datalist.add_argument("directory", metavar="DIR", type=Path)
+    datalist.add_argument("layout", metavar="LAYOUT", help="chest_xray, class_folders or file")
+    datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
+    datalist.add_argument(
+        "--val-fraction", type=float, default=0.15, metavar="SHARE", help="for validation"
+    )
+    datalist.add_argument(
+        "--test-fraction", type=float, default=0.0, metavar="SHARE", help="for testing"
+    )
+    datalist.add_argument("--seed", type=int, default=0, help="another seed gives another split")
     datalist.add_argument(
         "--output",
         type=Path,
@@ -179,9 +184,9 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     sample.add_argument("name", metavar="NAME", help="what to generate, e.g. chest")
     sample.add_argument("directory", metavar="DIR", type=Path)
     sample.add_argument(
-        "--count", type=int, default=24, help="images per split and class together; default: 24"
+        "--count", type=int, default=48, help="about how many; default: %(default)s"
     )
-    sample.add_argument("--seed", type=int, default=0, help="the same seed gives the same images")
+    sample.add_argument("--seed", type=int, default=0, help="another seed gives other images")
     _add_runs(verb)
     predict = verb(
         "predict",

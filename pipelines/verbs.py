@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.workflows.bundle import Bundle, BundleSummary, find_bundle, list_bundles
+from pipelines.workflows.required import Kind
 
 MOST_PROBLEMS_SHOWN = 3
 
@@ -94,7 +95,7 @@ def check(options: argparse.Namespace) -> ExitStatus:
         problems = check_bundle(bundle)
         wrong += len(problems)
         for problem in problems:
-            _say(f"{bundle.name}/{problem}")
+            _say(problem.within(bundle.name))
         if not problems:
             _say(f"{bundle.name}: ok")
     return ExitStatus.WRONG_USE if wrong else ExitStatus.DONE
@@ -104,7 +105,15 @@ def datalist(options: argparse.Namespace) -> ExitStatus:
     """Index a folder of images and print what it holds."""
     from pipelines.datasets.index import write_datalist
 
-    _say(str(write_datalist(options.layout, _existing(options.directory), options.output)))
+    datalist = write_datalist(
+        options.layout,
+        _existing(options.directory),
+        options.output,
+        val_fraction=options.val_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+    )
+    _say(f"{datalist}\nwritten: {options.output}")
     return ExitStatus.DONE
 
 
@@ -112,14 +121,14 @@ def sample(options: argparse.Namespace) -> ExitStatus:
     """Write generated images."""
     from pipelines.datasets.phantoms import write_samples
 
-    write_samples(options.name, options.directory, count=options.count, seed=options.seed)
-    _say(f"generated images: {options.directory}")
+    written = write_samples(options.name, options.directory, count=options.count, seed=options.seed)
+    _say(f"{len(written)} generated images: {options.directory}")
     return ExitStatus.DONE
 
 
 def train(options: argparse.Namespace) -> ExitStatus:
     """Train a bundle after its static check."""
-    bundle, overrides = _checked(options, base="train", overlays=options.overlay)
+    bundle, overrides = _checked(options, base=Kind.TRAIN, overlays=options.overlay)
     from pipelines.workflows import run
 
     folder = run.train(
@@ -136,7 +145,7 @@ def train(options: argparse.Namespace) -> ExitStatus:
 
 def evaluate(options: argparse.Namespace) -> ExitStatus:
     """Measure a bundle's weights after its static check."""
-    bundle, overrides = _checked(options, base="train", overlays=["evaluate", *options.overlay])
+    bundle, overrides = _checked(options, base=Kind.TRAIN, overlays=["evaluate", *options.overlay])
     from pipelines.workflows import run
 
     folder = run.evaluate(
@@ -152,7 +161,7 @@ def evaluate(options: argparse.Namespace) -> ExitStatus:
 
 def predict(options: argparse.Namespace) -> ExitStatus:
     """Run a bundle over a file or a folder after its static check."""
-    bundle, overrides = _checked(options, base="inference", overlays=[])
+    bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=[])
     source = _existing(options.source)
     from pipelines.inference.batch import predict_folder
 
@@ -165,16 +174,20 @@ def predict(options: argparse.Namespace) -> ExitStatus:
 
 
 def _checked(
-    options: argparse.Namespace, *, base: str, overlays: Sequence[str]
+    options: argparse.Namespace, *, base: Kind, overlays: Sequence[str]
 ) -> tuple[Bundle, dict[str, object]]:
-    """Find the bundle and check what is about to run, before anything heavy is imported."""
+    """Find the bundle and check what is about to run, before anything heavy is imported.
+
+    Raises:
+        ConfigurationError: If the check finds a problem.
+    """
     from pipelines.progress import configure_logging
     from pipelines.workflows.check import check_bundle
 
     bundle, overrides = find_bundle(options.bundle), settings(options.set)
     problems = check_bundle(bundle, base=base, overlays=overlays, overrides=overrides)
     if problems:
-        shown = [f"{bundle.name}/{problem}" for problem in problems[:MOST_PROBLEMS_SHOWN]]
+        shown = [problem.within(bundle.name) for problem in problems[:MOST_PROBLEMS_SHOWN]]
         if len(problems) > len(shown):
             shown.append(f"and {len(problems) - len(shown)} more: plainfilm check {bundle.name}")
         raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))

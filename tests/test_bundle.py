@@ -101,7 +101,7 @@ def test_list_says_what_there_is(root):
     models = root / "bundles" / "chest_demo" / "models"
     models.mkdir()
     (models / "model.pt").write_bytes(b"12345")
-    (models / "operating_point.json").write_text('{"class_names": ["no", "yes"]}')
+    (models / "operating_point.json").write_text('{"classes": ["no", "yes"]}')
     (summary,) = list_bundles()
     assert summary.weights_bytes == len(Path(models / "model.pt").read_bytes())
     assert summary.classes == ("no", "yes")

@@ -11,7 +11,8 @@ from pipelines.nearest import right_names
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder that holds the package and, in a checkout, `bundles/` beside it."""
 
-NOT_OVERLAYS = frozenset({"train.json", "inference.json", "metadata.json"})
+SUFFIXES = (".json", ".yaml", ".yml")
+NOT_OVERLAYS = frozenset({"train", "inference", "metadata"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ class Bundle:
     @property
     def train(self) -> Path:
         """The training configuration."""
-        return self.configs / "train.json"
+        return self._config("train")
 
     @property
     def inference(self) -> Path:
         """The inference configuration."""
-        return self.configs / "inference.json"
+        return self._config("inference")
 
     @property
     def metadata(self) -> Path:
@@ -61,20 +62,28 @@ class Bundle:
         """Threshold, temperature and class names that go with the weights; may be absent."""
         return self.root / "models" / "operating_point.json"
 
+    def _config(self, stem: str) -> Path:
+        written = (self.configs / f"{stem}{suffix}" for suffix in SUFFIXES)
+        return next((path for path in written if path.is_file()), self.configs / f"{stem}.json")
+
     def overlays(self) -> list[Path]:
-        """Return the configurations that are merged after `train.json`, by name."""
-        return sorted(p for p in self.configs.glob("*.json") if p.name not in NOT_OVERLAYS)
+        """Return the configurations that are merged after the one for training, by name."""
+        return sorted(
+            path
+            for path in self.configs.glob("*")
+            if path.suffix in SUFFIXES and path.stem not in NOT_OVERLAYS
+        )
 
     def overlay(self, name: str) -> Path:
-        """Find an overlay by name, with or without `.json`, or by the path of a file.
+        """Find an overlay by name, with or without suffix, or by the path of a file.
 
         Raises:
             ConfigurationError: If there is none; the message names the nearest right one.
         """
         known = {path.stem: path for path in self.overlays()}
-        if name.removesuffix(".json") in known:
-            return known[name.removesuffix(".json")]
         path = Path(name)
+        if path.name == name and path.stem in known:
+            return known[path.stem]
         if path.is_file():
             return path.resolve()
         raise ConfigurationError(
@@ -190,7 +199,7 @@ def _summary(bundle: Bundle) -> BundleSummary:
 
 def _classes(bundle: Bundle, metadata: Mapping[str, object]) -> tuple[str, ...]:
     """Class names beside the weights; without weights those of the output channels."""
-    shipped = read_metadata(bundle.operating_point).get("class_names")
+    shipped = read_metadata(bundle.operating_point).get("classes")
     if isinstance(shipped, list):
         return tuple(str(each) for each in shipped)
     channels: object = metadata

@@ -1,0 +1,234 @@
+"""Find every mistake in a bundle at once, without importing what it names.
+
+Each mistake is said once: what only follows from another one (a missing id whose misspelling was
+named, an argument of a misspelt target) is left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines.errors import ConfigurationError
+from pipelines.nearest import did_you_mean, nearest
+from pipelines.workflows.bundle import Bundle
+from pipelines.workflows.components import (
+    TARGET,
+    check_components,
+    component_signature,
+    is_component,
+)
+from pipelines.workflows.expressions import check_expression
+from pipelines.workflows.merging import exists, look_up, merge_key, nearest_id, walk
+from pipelines.workflows.metadata import check_metadata
+from pipelines.workflows.problem import COMMAND_LINE, Problem
+from pipelines.workflows.reading import SEPARATOR, Document, normal_id, read_document
+from pipelines.workflows.references import Complaint, check_references, is_within
+from pipelines.workflows.required import Kind, check_names, check_required
+from pipelines.workflows.sources import Missing, Sources
+
+NEW = "_new_"
+"""Top-level key of an overlay: the ids that it adds on purpose."""
+
+_EXPECTED_FILES = (
+    "configs/train.json",
+    "configs/inference.json",
+    "configs/metadata.json",
+    "configs/logging.conf",
+    "LICENSE",
+    "docs/README.md",
+    "docs/data_license.txt",
+)
+
+
+def check_bundle(
+    bundle: Bundle,
+    *,
+    base: Kind | None = None,
+    overlays: Sequence[str] = (),
+    overrides: Mapping[str, object] | None = None,
+) -> list[Problem]:
+    """Check a whole bundle, or what is about to be run of it.
+
+    Args:
+        bundle: The bundle.
+        base: Check only this configuration, with the overlays and overrides; by default everything
+            in the bundle is checked, each overlay merged after `train.json`.
+        overlays: Names or paths of overlays to merge.
+        overrides: Values by id, set last.
+
+    Returns:
+        All problems, in the order of files and lines; empty when there is none.
+
+    Raises:
+        ConfigurationError: If an overlay does not exist.
+    """
+    checker = _Checker(bundle)
+    if base is not None or overlays or overrides:
+        checker.check_run(base or Kind.TRAIN, overlays, overrides or {})
+    else:
+        checker.check_everything()
+    order = {file: index for index, file in enumerate(dict.fromkeys(p.file for p in checker.found))}
+    return sorted(
+        dict.fromkeys(checker.found),
+        key=lambda each: (order[each.file], each.line or 0, each.place),
+    )
+
+
+@dataclass(slots=True)
+class _Layers:
+    """Configurations merged so far, and which file has the last word on a place."""
+
+    merged: dict[str, object] = field(default_factory=dict)
+    documents: list[Document] = field(default_factory=list)
+
+    def owner(self, place: str) -> Document:
+        for document in reversed(self.documents[1:]):
+            if is_within(place, map(normal_id, document.content)):
+                return document
+        return self.documents[0]
+
+    def problem(self, complaint: Complaint) -> Problem:
+        owner, place = self.owner(complaint.place), complaint.place
+        line = owner.line_of(place) if owner.file != COMMAND_LINE else None
+        return Problem(owner.file, place, complaint.message, line)
+
+
+class _Checker:
+    """Collects the problems of one bundle.
+
+    Args:
+        bundle: The bundle.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.sources = Sources()
+        self.found: list[Problem] = []
+        self.metadata = Document("configs/metadata.json")
+        if bundle.metadata.is_file():
+            self.metadata = read_document(bundle.metadata, self.metadata.file)
+
+    def check_everything(self) -> None:
+        """Check files, metadata, both base configurations and each overlay."""
+        missing = list(self._missing_files())
+        self.found += [*missing, *self.metadata.problems]
+        if self.metadata.content:
+            layers = _Layers(documents=[self.metadata])
+            self.found += map(layers.problem, check_metadata(self.metadata.content))
+        self.check_run(Kind.TRAIN, (), {})
+        absent = [Path(each.file).stem for each in missing]
+        for overlay in self.bundle.overlays():
+            if not nearest(overlay.stem, absent):
+                self.check_run(Kind.TRAIN, [overlay.name], {})
+        self.check_run(Kind.INFERENCE, (), {})
+
+    def check_run(
+        self, kind: Kind, overlays: Sequence[str], overrides: Mapping[str, object]
+    ) -> None:
+        """Check one base configuration with what is merged after it."""
+        path = self.bundle.train if kind is Kind.TRAIN else self.bundle.inference
+        if not path.is_file():
+            self.found += [each for each in self._missing_files() if each.file.endswith(path.name)]
+            return
+        base = self._read(path)
+        if not base.content:
+            return
+        layers = _Layers(documents=[base])
+        for key, value in base.content.items():
+            self._merge(layers, key, value)
+        layers.merged["_meta_"] = self.metadata.content
+        complaints = list(self._complaints(layers.merged, kind))
+        self.found += map(layers.problem, complaints)
+        later = [self._read(self.bundle.overlay(name)) for name in overlays]
+        if overrides:
+            given = {normal_id(key): value for key, value in overrides.items()}
+            later.append(Document(COMMAND_LINE, given))
+        self._check_later(layers, kind, later, complaints)
+
+    def _check_later(
+        self, layers: _Layers, kind: Kind, later: list[Document], known: list[Complaint]
+    ) -> None:
+        """Merge overlays and overrides; say what was not said of the base already."""
+        blamed = {each.meant for each in known if each.meant}
+        for document in later:
+            layers.documents.append(document)
+            self._merge_later(layers, document, blamed)
+        if not later:
+            return
+        said = {(each.place, each.meant or each.message) for each in known}
+        for complaint in self._complaints(layers.merged, kind):
+            if (complaint.place, complaint.meant or complaint.message) not in said:
+                problem = layers.problem(complaint)
+                if problem.file == layers.documents[0].file:
+                    names = " and ".join(each.file for each in later)
+                    problem = replace(problem, message=f"{problem.message} (after {names})")
+                self.found.append(problem)
+
+    def _complaints(self, merged: Mapping[str, object], kind: Kind) -> Iterator[Complaint]:
+        components = list(check_components(merged, self.sources))
+        blamed = {each.meant for each in components if each.meant}
+        required = list(check_required(merged, kind, blamed))
+        blamed |= {each.meant for each in required if each.meant}
+        yield from (*components, *required)
+        yield from check_references(merged, blamed)
+        yield from check_names(merged, kind)
+        for place, value in walk(merged):
+            if isinstance(value, str) and value.startswith("$"):
+                message = check_expression(value, self.sources)
+                if message:
+                    yield Complaint(place, message)
+
+    def _merge_later(self, layers: _Layers, document: Document, blamed: set[str]) -> None:
+        marked = document.content.get(NEW)
+        new = set(map(str, marked)) if isinstance(marked, list) else set()
+        for key, value in document.content.items():
+            place = normal_id(key)
+            if is_within(place, blamed):
+                continue
+            if (
+                key.startswith("_")
+                or exists(layers.merged, key)
+                or place in new
+                or self._is_argument(layers, place)
+            ):
+                self._merge(layers, key, value)
+                continue
+            close = nearest_id(layers.merged, key)
+            hint = f"; did you mean '{close}'?" if close else ""
+            if document.file != COMMAND_LINE:
+                hint += f" A key that is new on purpose is listed under {NEW}"
+            message = f"{layers.documents[0].file} has no such key{hint}"
+            self.found.append(layers.problem(Complaint(place, message)))
+
+    def _is_argument(self, layers: _Layers, place: str) -> bool:
+        """Whether the check of arguments will judge this key."""
+        parent = look_up(layers.merged, place.rpartition(SEPARATOR)[0])
+        if not isinstance(parent, Mapping) or not is_component(parent):
+            return False
+        signature = component_signature(parent[TARGET], self.sources)
+        name = place.rpartition(SEPARATOR)[2]
+        return isinstance(signature, Missing) or not signature.is_open or name in signature.names
+
+    def _merge(self, layers: _Layers, key: str, value: object) -> None:
+        try:
+            merge_key(layers.merged, key, value)
+        except ConfigurationError as error:
+            self.found.append(layers.problem(Complaint(normal_id(key), str(error))))
+
+    def _read(self, path: Path) -> Document:
+        inside = path.is_relative_to(self.bundle.root)
+        name = path.relative_to(self.bundle.root).as_posix() if inside else path.name
+        document = read_document(path, name)
+        self.found += document.problems
+        return document
+
+    def _missing_files(self) -> Iterator[Problem]:
+        for expected in _EXPECTED_FILES:
+            path = self.bundle.root / expected
+            config = path.stem in {"train", "inference"}
+            if path.is_file() or (
+                config and self.bundle.configs.joinpath(f"{path.stem}.yaml").is_file()
+            ):
+                continue
+            there = [each.name for each in path.parent.glob("*") if each.is_file()]
+            yield Problem(expected, "", f"the file is missing{did_you_mean(path.name, there)}")

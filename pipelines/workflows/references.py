@@ -1,0 +1,148 @@
+"""References (`@id`) and macros (`%id`) of a configuration: they lead somewhere, in no circle."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.workflows.merging import exists, first_missing, look_up, nearest_id, walk
+from pipelines.workflows.reading import SEPARATOR
+
+_REFERENCE = re.compile(r"@\w*(?:::\w*)*")
+_RELATIVE = re.compile(r"([@%])((?:::)+)")
+_FILE_MACRO = re.compile(r"\.(json|ya?ml)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong at a place, before it is known which file the place stands in.
+
+    Attributes:
+        place: Id of the key.
+        message: The broken rule and the nearest right name.
+        meant: Id that the mistake leaves undefined; complaints about its absence would only repeat
+            this one.
+    """
+
+    place: str
+    message: str
+    meant: str | None = None
+
+
+def is_within(place: str, ids: Iterable[str]) -> bool:
+    """Whether a place is one of `ids` or inside one of them."""
+    return any(place == each or place.startswith(each + SEPARATOR) for each in ids)
+
+
+def absolute(place: str, text: str) -> str:
+    """Write relative ids (`@#a`: beside; `@##a`: one level up) as ids from the top.
+
+    Args:
+        place: Where the text stands.
+        text: A value of the configuration.
+    """
+    parts = place.split(SEPARATOR)
+
+    def replaced(match: re.Match[str]) -> str:
+        kept = parts[: max(len(parts) - len(match[2]) // len(SEPARATOR), 0)]
+        return match[1] + "".join(each + SEPARATOR for each in kept)
+
+    return _RELATIVE.sub(replaced, text.replace("#", SEPARATOR))
+
+
+def references_in(place: str, value: object) -> Iterator[str]:
+    """Yield the absolute ids that a value refers to; text that only holds an `@` refers to none."""
+    if isinstance(value, str):
+        text = absolute(place, value)
+        for match in _REFERENCE.finditer(text):
+            if len(match[0]) > 1 and (text.startswith("$") or match[0] == text):
+                yield match[0][1:]
+
+
+def without_references(text: str, name: str) -> str:
+    """Return an expression with `name` in place of every reference."""
+    return _REFERENCE.sub(name, text.replace("#", SEPARATOR))
+
+
+def check_references(config: Mapping[str, object], blamed: set[str]) -> Iterator[Complaint]:
+    """Find references and macros that lead nowhere, once for each id, and circles.
+
+    Args:
+        config: A merged configuration.
+        blamed: Ids whose absence is already explained.
+    """
+    lost: dict[str, list[str]] = {}
+    for place, value in walk(config):
+        if isinstance(value, str):
+            yield from _misread(place, value)
+            yield from _check_macro(place, absolute(place, value), config)
+        for target in references_in(place, value):
+            missing = first_missing(config, target)
+            if missing and not is_within(target, blamed):
+                lost.setdefault(missing, []).append(place)
+    for target, places in lost.items():
+        close = nearest_id(config, target)
+        hint = f"; did you mean '@{close}'?" if close else ""
+        more = f" (in {len(places)} places)" if len(places) > 1 else ""
+        yield Complaint(places[0], f"nothing is called '@{target}'{hint}{more}", target)
+    yield from _check_circles(config)
+
+
+def _misread(place: str, value: str) -> Iterator[Complaint]:
+    text = absolute(place, value)
+    match = _REFERENCE.match(text)
+    if match and len(match[0]) > 1 and match[0] != text:
+        rest = text[len(match[0]) :]
+        hint = f"$@{match[0][1:]}{rest}" if rest[0] == "." else f"$@{match[0][1:]} + '{rest}'"
+        yield Complaint(place, f"MONAI takes '{value}' for plain text; write {hint}")
+
+
+def _check_macro(place: str, text: str, config: Mapping[str, object]) -> Iterator[Complaint]:
+    if not text.startswith("%") or len(text) == 1:
+        return
+    target = text[1:]
+    if _FILE_MACRO.search(target):
+        message = "a macro reads a file relative to the working folder; use an overlay instead"
+        yield Complaint(place, f"'{text}': {message}")
+    elif not exists(config, target):
+        close = nearest_id(config, target)
+        hint = f"; did you mean '%{close}'?" if close else ""
+        yield Complaint(place, f"nothing is called '{text}'{hint}")
+
+
+def _check_circles(config: Mapping[str, object]) -> Iterator[Complaint]:
+    """Find ids that need themselves: MONAI would raise when it builds the first of them."""
+    needs: dict[str, list[str]] = {}
+    waiting = [each for each in config if not each.startswith("_")]
+    while waiting:
+        target = waiting.pop()
+        if target not in needs:
+            needs[target] = list(_needed_by(target, look_up(config, target)))
+            waiting.extend(needs[target])
+    done: set[str] = set()
+    for start in needs:
+        circle = _circle_from(start, needs, done, [])
+        if circle:
+            chain = " -> ".join(f"@{each}" for each in circle)
+            yield Complaint(circle[0], f"a circle of references: {chain}")
+            return
+
+
+def _needed_by(place: str, value: object) -> Iterator[str]:
+    yield from references_in(place, value)
+    for inside, each in walk(value, place):
+        yield from references_in(inside, each)
+
+
+def _circle_from(
+    start: str, needs: Mapping[str, list[str]], done: set[str], path: list[str]
+) -> list[str]:
+    if start in path:
+        return [*path[path.index(start) :], start]
+    if start in done:
+        return []
+    for target in needs[start]:
+        circle = _circle_from(target, needs, done, [*path, start])
+        if circle:
+            return circle
+    done.add(start)
+    return []
