@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A law holds however busy the machine is; the same examples on every run.
+settings.register_profile("laws", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("laws")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -1,0 +1,100 @@
+"""Weights on disk: half-precision state dicts, loaded without running any code from the file."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipelines.errors import Reason, RunError
+from pipelines.files import whole_file
+
+# What DistributedDataParallel and torch.compile put in front of every name.
+_WRAPPERS = ("module.", "_orig_mod.")
+
+
+def save_weights(network: nn.Module, path: Path | str) -> None:
+    """Write the state dict of `network` in half precision, whole or not at all.
+
+    Half precision halves the file; the values are read back into float32, and the rounding (at most
+    2**-11 relative) is far below what changes a decision.
+    """
+    state = {
+        _plain_name(name): value.detach().cpu().half() if value.is_floating_point() else value.cpu()
+        for name, value in network.state_dict().items()
+    }
+    with whole_file(Path(path)) as temporary:
+        torch.save(state, temporary)
+
+
+def load_weights(
+    network: nn.Module, path: Path | str | None, *, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """Load a state dict into `network`, move it to `device`, and return it.
+
+    Args:
+        network: A network of the architecture that the weights were trained with.
+        path: A state dict, or a mapping that holds one under `model` or `state_dict`; None leaves
+            the network as it is.
+        device: Where the network shall run.
+
+    Returns:
+        The same network, its parameters in their own precision (float32), in channels_last layout.
+
+    Raises:
+        RunError: If there is no such file (WEIGHTS_MISSING), or it does not hold weights of this
+            network (WEIGHTS_MISMATCH).
+    """
+    if path is not None:
+        _load_state(network, Path(path))
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _load_state(network: nn.Module, path: Path) -> None:
+    if not path.is_file():
+        raise RunError(
+            Reason.WEIGHTS_MISSING,
+            f"expected weights in {path.parent.name}/{path.name}, found no such file; "
+            "train first, or name other weights with --set weights=FILE",
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError) as error:
+        raise RunError(
+            Reason.WEIGHTS_MISMATCH,
+            f"expected a PyTorch state dict in {path.name}, got a file that does not load as one",
+        ) from error
+    state = _state_of(content, path.name)
+    expected = network.state_dict()
+    missing = [name for name in expected if name not in state]
+    strange = [name for name in state if name not in expected]
+    misfits = [n for n in expected if n in state and state[n].shape != expected[n].shape]
+    if missing or strange or misfits:
+        example = (missing + strange + misfits)[0]
+        raise RunError(
+            Reason.WEIGHTS_MISMATCH,
+            f"expected weights of {type(network).__name__} in {path.name}, got {len(missing)} "
+            f"missing, {len(strange)} unknown and {len(misfits)} of another shape, such as "
+            f"{example!r}; use the network that they were trained with",
+        )
+    network.load_state_dict(state)
+
+
+def _state_of(content: object, name: str) -> dict[str, torch.Tensor]:
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
+        raise RunError(
+            Reason.WEIGHTS_MISMATCH, f"expected a PyTorch state dict in {name}, got something else"
+        )
+    return {_plain_name(str(key)): value for key, value in content.items()}
+
+
+def _plain_name(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name

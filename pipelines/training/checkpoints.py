@@ -1,0 +1,117 @@
+"""Keep the last and the best state of a run, and go on from the last one."""
+
+import logging
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from pipelines.errors import Reason, RunError
+from pipelines.files import whole_file
+from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.trainer import RadiographTrainer
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Write `last.pt` after every epoch and `best.pt` when the key metric has improved.
+
+    `last.pt` resumes everything: weights, averaged weights, optimizer, loss scaler, epoch, and the
+    best metric with its epoch, from which early stopping follows. The learning rate is a function
+    of progress, and random numbers are one of seed and epoch, so neither has a state to keep.
+    `best.pt` holds the validated network's state dict alone. Attach it behind the handler that
+    validates.
+
+    Args:
+        directory: Folder of the checkpoints; if it holds `last.pt`, training goes on from there.
+        evaluator: Validates the network whose weights `best.pt` holds.
+    """
+
+    def __init__(self, directory: Path | str, *, evaluator: RadiographEvaluator) -> None:
+        self.directory = Path(directory)
+        self.evaluator = evaluator
+
+    def attach(self, engine: Engine) -> None:
+        """Register for the trainer's start and for the end of its epochs."""
+        engine.add_event_handler(Events.STARTED, self.resume)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def resume(self, trainer: RadiographTrainer) -> None:
+        """Restore what `last.pt` holds, if there is one.
+
+        Raises:
+            RunError: If the file does not fit this run.
+        """
+        path = self.directory / "last.pt"
+        if not path.is_file():
+            return
+        try:
+            # weights_only: a checkpoint may come from elsewhere and must not run code.
+            state = torch.load(path, map_location=trainer.state.device, weights_only=True)
+            trainer.network.load_state_dict(state["network"])
+            if trainer.average is not None:
+                trainer.average.load_state_dict(state["average"])
+            trainer.optimizer.load_state_dict(state["optimizer"])
+            trainer.loss_scaler.load_state_dict(state["scaler"])
+        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+            raise RunError(
+                Reason.WEIGHTS_MISMATCH,
+                f"expected a checkpoint of this network and optimizer in {path.name}, got another; "
+                "use a new output_dir",
+            ) from error
+        trainer.state.epoch = state["epoch"]
+        trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
+        self.evaluator.state.best_metric = state["best_metric"]
+        self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+        logger.info("Going on after epoch %d of %d", state["epoch"], trainer.state.max_epochs)
+
+    def save(self, trainer: RadiographTrainer) -> None:
+        """Write `best.pt` if this epoch is the best so far, then `last.pt`."""
+        seen = self.evaluator.state
+        if seen.best_metric_epoch == trainer.state.epoch:
+            save_state(self.evaluator.network, self.directory / "best.pt")
+        state = {
+            "network": trainer.network.state_dict(),
+            "average": trainer.average.state_dict() if trainer.average is not None else None,
+            "optimizer": trainer.optimizer.state_dict(),
+            "scaler": trainer.loss_scaler.state_dict(),
+            "epoch": int(trainer.state.epoch),
+            "best_metric": float(seen.best_metric),
+            "best_metric_epoch": int(seen.best_metric_epoch),
+        }
+        with whole_file(self.directory / "last.pt") as temporary:
+            torch.save(state, temporary)
+
+
+class EarlyStopping:
+    """End a run when the key metric has not improved for some epochs.
+
+    Args:
+        evaluator: Its key metric counts, higher is better.
+        patience: Epochs without improvement after which to stop.
+    """
+
+    def __init__(self, *, evaluator: RadiographEvaluator, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"expected a patience of at least 1 epoch, got {patience}")
+        self.evaluator = evaluator
+        self.patience = patience
+
+    def attach(self, engine: Engine) -> None:
+        """Register for the trainer's start, which may be a resumed one, and its epochs' ends."""
+        engine.add_event_handler(Events.STARTED | Events.EPOCH_COMPLETED, self.decide)
+
+    def decide(self, trainer: Engine) -> None:
+        """Stop the trainer if the best epoch lies `patience` epochs back."""
+        best = self.evaluator.state.best_metric_epoch
+        if best > 0 and trainer.state.epoch - best >= self.patience:
+            logger.info("No better epoch than %d in %d epochs: stopping early", best, self.patience)
+            trainer.terminate()
+
+
+def save_state(network: nn.Module, path: Path) -> None:
+    """Write a network's state dict in its own precision, whole or not at all."""
+    with whole_file(path) as temporary:
+        torch.save(network.state_dict(), temporary)

@@ -1,0 +1,151 @@
+"""A data set that reads each film once and augments it by the seed of the draw."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Compose, Randomizable
+from torch.utils.data import Dataset
+
+from pipelines.errors import DatasetError, InputError, Reason
+from pipelines.training.sampling import Draw
+
+_LEVELS = np.float32(65535)
+_NAMED_EXAMPLES = 3
+
+
+class RadiographDataset(Dataset[dict[str, Any]]):
+    """Films behind a chain of transforms; what comes before the first random one is kept in memory.
+
+    Films are kept as 16-bit integers in one array, which loader processes share without copying.
+
+    Args:
+        data: Items with `image` (path) and `label`.
+        transform: A MONAI `Compose`; its deterministic head gives `image` as float32, 0 to 1, all
+            of one shape.
+        keys: What an item hands to the network; the rest, patient groups among it, stays behind.
+        cache_limit_gb: The largest cache; a data set that would need more is read anew each epoch.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        transform: Compose,
+        *,
+        keys: Sequence[str] = ("image", "label"),
+        cache_limit_gb: float = 4.0,
+    ) -> None:
+        self.data = data
+        self.keys = tuple(keys)
+        self.transform = transform
+        self.cache_limit_gb = cache_limit_gb
+        parts = list(transform.transforms)
+        first = next((i for i, t in enumerate(parts) if isinstance(t, Randomizable)), len(parts))
+        self._head, self._tail = Compose(parts[:first]), Compose(parts[first:])
+        self._films: np.ndarray[Any, np.dtype[np.uint16]] | None = None
+        self._read_once = False
+
+    def __len__(self) -> int:
+        """Return the number of films."""
+        return len(self.data)
+
+    def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
+        """Load one film.
+
+        Args:
+            draw: An index with the seed of its augmentation, or a bare index (seed 0).
+
+        Returns:
+            `image`, a float32 tensor (channel, height, width), and the other keys.
+
+        Raises:
+            InputError: If the film cannot be read.
+        """
+        index, seed = draw if isinstance(draw, Draw) else Draw(draw, 0)
+        item = self._prepared(index)
+        # Reseeding the shared transforms is safe: a loader process runs one item at a time.
+        self._tail.set_random_state(seed=seed)
+        result = self._tail(item)
+        return {key: result[key] for key in self.keys}
+
+    def read_all(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Read every film once, so that what cannot be read is known before training starts.
+
+        Args:
+            progress: Called with the number of films read and of all films.
+
+        Raises:
+            DatasetError: If films cannot be read; it names the first ones with their reasons.
+        """  # noqa: DOC501 - `_refusal` makes the DatasetError
+        if self._read_once:
+            return
+        refused: list[tuple[int, InputError]] = []
+        lock = Lock()
+        with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
+            outcomes = readers.map(lambda index: self._read(index, lock), range(len(self.data)))
+            for index, error in enumerate(outcomes):
+                if error is not None:
+                    refused.append((index, error))
+                if progress is not None:
+                    progress(index + 1, len(self.data))
+        if refused:
+            self._films = None
+            raise _refusal(self.data, refused)
+        self._read_once = True
+
+    def _read(self, index: int, lock: Lock) -> InputError | None:
+        try:
+            item = self._head(self.data[index])
+        except Exception as error:  # noqa: BLE001 - MONAI wraps what a transform raises
+            cause = _input_error(error)
+            return cause or InputError(Reason.INTERNAL, f"{type(error).__name__} on reading")
+        pixels = np.asarray(item["image"], dtype=np.float32)
+        with lock:
+            if self._films is None and self._fits(pixels.size):
+                self._films = np.zeros((len(self.data), *pixels.shape), dtype=np.uint16)
+        if self._films is None:
+            return None
+        if self._films.shape[1:] != pixels.shape:
+            return InputError(
+                Reason.CONFIGURATION,
+                f"expected all films of shape {self._films.shape[1:]}, got {pixels.shape}; resize "
+                "them before the first random transform",
+            )
+        self._films[index] = np.rint(pixels.clip(0, 1) * _LEVELS)
+        return None
+
+    def _fits(self, samples: int) -> bool:
+        return len(self.data) * samples * 2 <= self.cache_limit_gb * 1e9
+
+    def _prepared(self, index: int) -> dict[str, Any]:
+        if self._films is None:
+            result: dict[str, Any] = self._head(self.data[index])
+            return result
+        image = torch.from_numpy(self._films[index].astype(np.float32) / _LEVELS)
+        return {**self.data[index], "image": image}
+
+
+def _input_error(error: BaseException | None) -> InputError | None:
+    while error is not None:
+        if isinstance(error, InputError):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _refusal(
+    data: Sequence[dict[str, Any]], refused: Sequence[tuple[int, InputError]]
+) -> DatasetError:
+    examples = "; ".join(
+        f"{Path(data[index]['image']).name}: {error}" for index, error in refused[:_NAMED_EXAMPLES]
+    )
+    return DatasetError(
+        refused[0][1].reason,
+        f"expected every film to be readable, {len(refused)} of {len(data)} are not ({examples}); "
+        "mend them or take them out",
+    )

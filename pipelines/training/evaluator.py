@@ -1,0 +1,90 @@
+"""The evaluator: MONAI's SupervisedEvaluator, remembering what it said of each film."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.metrics import Metric
+from monai.engines import SupervisedEvaluator
+from monai.inferers import Inferer
+from monai.utils import CommonKeys
+from torch import nn
+
+from pipelines.networks.device import autocast
+from pipelines.training.metrics import METRICS, build_metric
+from pipelines.training.trainer import Handler
+
+
+class RadiographEvaluator(SupervisedEvaluator):
+    """Run a network over labelled films.
+
+    Attributes:
+        logits: One logit a film, in the order of the data, after a run.
+        labels: One label a film.
+    """
+
+    use_amp: bool
+    logits: list[float]
+    labels: list[int]
+
+    def _iteration(
+        self, engine: "RadiographEvaluator", batchdata: dict[str, Any]
+    ) -> dict[str, Any]:
+        device = engine.state.device
+        images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
+        labels = batchdata[CommonKeys.LABEL].to(device)
+        engine.network.eval()
+        with torch.inference_mode(), autocast(device, enabled=engine.use_amp):
+            predictions = engine.inferer(images, engine.network).float()
+        self.logits.extend(predictions.reshape(-1).tolist())
+        self.labels.extend(labels.reshape(-1).tolist())
+        return {CommonKeys.LABEL: labels, CommonKeys.PRED: predictions}
+
+
+def build_evaluator(
+    *,
+    device: torch.device | str,
+    network: nn.Module,
+    val_data_loader: Iterable[dict[str, Any]],
+    inferer: Inferer | None = None,
+    key_val_metric: Mapping[str, Metric] | None = None,
+    val_handlers: Sequence[Handler] = (),
+    amp: bool = True,
+) -> RadiographEvaluator:
+    """Build the evaluator of a bundle; keywords are those of MONAI's `SupervisedEvaluator`.
+
+    Args:
+        device: Where to run.
+        network: The network, already on `device`.
+        val_data_loader: Batches with `image` (batch, channel, height, width) and `label`, in the
+            order of the data.
+        inferer: How the network is called; MONAI's `SimpleInferer` by default.
+        key_val_metric: One metric by its name, which chooses the best epoch (higher is better).
+        val_handlers: Handlers to attach.
+        amp: Use the device's half precision where it has one.
+
+    Returns:
+        An evaluator; `run()` fills `state.metrics` with the key metric and, as `val_<name>`, all
+        that `pipelines.training.metrics` knows.
+    """
+    key = dict(key_val_metric or {"val_auroc": build_metric("auroc")})
+    others = {f"val_{name}": build_metric(name) for name in METRICS if f"val_{name}" not in key}
+    evaluator = RadiographEvaluator(
+        device=torch.device(device),
+        val_data_loader=val_data_loader,
+        network=network,
+        inferer=inferer,
+        key_val_metric=key,
+        additional_metrics=others,
+        decollate=False,
+    )
+    evaluator.use_amp = amp
+    evaluator.add_event_handler(Events.STARTED, _forget)
+    for handler in val_handlers:
+        handler.attach(evaluator)
+    return evaluator
+
+
+def _forget(engine: Engine) -> None:
+    engine.logits, engine.labels = [], []

@@ -1,0 +1,195 @@
+"""What a person watches while a run trains: lines, `log.csv`, TensorBoard."""
+
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.utils import CommonKeys
+from torch.utils.tensorboard import SummaryWriter
+
+from pipelines.files import write_csv
+from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.trainer import RadiographTrainer
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_IMAGES = 16
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+class EpochLog:
+    """Write a row an epoch to `log.csv` and a line to the log.
+
+    A resumed run keeps the rows of the epochs before it. Attach it behind the handler that
+    validates.
+
+    Args:
+        output_dir: Folder of the run.
+        evaluator: Whose metrics to write.
+    """
+
+    def __init__(self, output_dir: Path | str, *, evaluator: RadiographEvaluator) -> None:
+        self.path = Path(output_dir) / "log.csv"
+        self.evaluator = evaluator
+        self._began = 0.0
+        self._told = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Register for the trainer's epochs and iterations."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._tell)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def write(self, trainer: RadiographTrainer) -> None:
+        """Add the row of the epoch that has just ended."""
+        epoch = int(trainer.state.epoch)
+        row: dict[str, Any] = {
+            "epoch": epoch,
+            "train_loss": round(float(trainer.state.metrics["train_loss"]), 6),
+            "learning_rate": f"{trainer.optimizer.param_groups[0]['lr']:.3g}",
+            **{name: round(value, 6) for name, value in scalars(self.evaluator).items()},
+            "seconds": round(time.perf_counter() - self._began, 1),
+        }
+        earlier = [r for r in self._rows() if int(r["epoch"]) < epoch]
+        write_csv(self.path, list(row), [*earlier, row])
+        key = self.evaluator.state.key_metric_name
+        logger.info(
+            "Epoch %d of %d: train loss %.4f, %s %s, %.0f s",
+            row["epoch"],
+            trainer.state.max_epochs,
+            row["train_loss"],
+            key,
+            row.get(key, "not measured"),
+            row["seconds"],
+        )
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as table:
+            return list(csv.DictReader(table))
+
+    def _start(self, trainer: Engine) -> None:
+        self._began = self._told = time.perf_counter()
+
+    def _tell(self, trainer: RadiographTrainer) -> None:
+        now = time.perf_counter()
+        if now - self._told < _SECONDS_BETWEEN_LINES:
+            return
+        self._told = now
+        done = (trainer.state.iteration - 1) % trainer.state.epoch_length + 1
+        left = (now - self._began) / done * (trainer.state.epoch_length - done)
+        logger.info(
+            "Epoch %d of %d: batch %d of %d, loss %.4f, %.0f s left in this epoch",
+            trainer.state.epoch,
+            trainer.state.max_epochs,
+            done,
+            trainer.state.epoch_length,
+            trainer.state.output[CommonKeys.LOSS],
+            left,
+        )
+
+
+class TensorBoard:
+    """Write loss, learning rate, every metric, sample images and a confusion matrix to TensorBoard.
+
+    Args:
+        output_dir: Folder of the event files.
+        evaluator: Whose metrics to write.
+    """
+
+    def __init__(self, output_dir: Path | str, *, evaluator: RadiographEvaluator) -> None:
+        self.output_dir = Path(output_dir)
+        self.evaluator = evaluator
+        self._writer: SummaryWriter | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Register for the trainer's iterations, epochs and end."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
+        engine.add_event_handler(Events.COMPLETED, self._close)
+
+    def _open(self, step: int) -> SummaryWriter:
+        if self._writer is None:
+            # What a killed run wrote beyond its last checkpoint is hidden, not shown twice.
+            self._writer = SummaryWriter(str(self.output_dir), purge_step=step)
+        return self._writer
+
+    def _iteration(self, trainer: RadiographTrainer) -> None:
+        step = trainer.state.iteration
+        writer: Any = self._open(step)
+        writer.add_scalar("train/loss", trainer.state.output[CommonKeys.LOSS], step)
+        rate = trainer.optimizer.param_groups[0]["lr"]
+        writer.add_scalar("train/learning_rate", rate, step)
+        if (step - 1) % trainer.state.epoch_length == 0:
+            images = trainer.state.output[CommonKeys.IMAGE][:_SAMPLE_IMAGES]
+            writer.add_images("train/images", to_display(images), step)
+
+    def _epoch(self, trainer: RadiographTrainer) -> None:
+        step = trainer.state.iteration
+        writer: Any = self._open(step)
+        for name, value in scalars(self.evaluator).items():
+            writer.add_scalar(f"validation/{name.removeprefix('val_')}", value, step)
+        if self.evaluator.labels:
+            picture = confusion_picture(self.evaluator.logits, self.evaluator.labels)
+            writer.add_image("validation/confusion_matrix", picture, step, dataformats="HWC")
+        writer.flush()
+
+    def _close(self, trainer: Engine) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def scalars(evaluator: RadiographEvaluator) -> dict[str, float]:
+    """Return the evaluator's metrics that are plain numbers."""
+    return {
+        name: float(value)
+        for name, value in evaluator.state.metrics.items()
+        if isinstance(value, int | float)
+    }
+
+
+def to_display(images: torch.Tensor) -> torch.Tensor:
+    """Stretch each image to 0..1 for display.
+
+    Args:
+        images: (batch, channel, height, width), any range.
+
+    Returns:
+        float32, the same shape, 0 to 1.
+    """
+    flat = images.detach().float().flatten(1)
+    low, high = flat.amin(1), flat.amax(1)
+    span = (high - low).clamp_min(1e-6)
+    shape = (-1, 1, 1, 1)
+    return ((images.float() - low.view(shape)) / span.view(shape)).cpu()
+
+
+def confusion_picture(logits: list[float], labels: list[int]) -> np.ndarray[Any, Any]:
+    """Draw the counts of decisions at even odds.
+
+    Args:
+        logits: One a film.
+        labels: 0 or 1, one a film.
+
+    Returns:
+        uint8, (height, width, 3).
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    decided = [int(logit >= 0) for logit in logits]
+    ConfusionMatrixDisplay.from_predictions(
+        labels, decided, labels=[0, 1], ax=figure.subplots(), colorbar=False, cmap="Blues"
+    )
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

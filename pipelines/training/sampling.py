@@ -1,0 +1,73 @@
+"""Which film is drawn when: a pure function of seed, epoch and place in the epoch.
+
+Nothing random is kept between epochs, so a run that was killed and goes on from its last epoch
+draws the same films with the same augmentation as one that was never disturbed, whatever the number
+of loader processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class Draw(NamedTuple):
+    """One film to load.
+
+    Attributes:
+        film: Place of the film in the data set.
+        seed: Seed of the random transforms for this draw.
+    """
+
+    film: int
+    seed: int
+
+
+class EpochSampler(Sampler[Draw]):
+    """Draw an epoch of films, each with the seed of its augmentation.
+
+    Args:
+        data: Items with a `label` (int) each.
+        balance: `classes` draws each class equally often, with replacement, in an epoch as long as
+            the data; `none` draws every film once.
+        seed: Seed of the run.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[dict[str, Any]],
+        *,
+        balance: Literal["classes", "none"] = "classes",
+        seed: int = 0,
+    ) -> None:
+        self.labels = np.array([int(item["label"]) for item in data], dtype=np.int64)
+        self.balance = balance
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Return the number of draws in an epoch."""
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Draw the epoch numbered `self.epoch`."""
+        random = np.random.default_rng([self.seed, self.epoch])
+        count = len(self.labels)
+        balanced = self.balance == "classes" and count
+        order = self._balanced(random) if balanced else random.permutation(count)
+        seeds = random.integers(0, 2**32, size=count, dtype=np.uint64)
+        return iter([Draw(int(i), int(s)) for i, s in zip(order, seeds, strict=True)])
+
+    def _balanced(self, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Repeat each class in shuffled rounds, so that no film of it is drawn twice as often."""
+        classes = np.unique(self.labels)
+        share = [len(part) for part in np.array_split(self.labels, len(classes))]
+        drawn = []
+        for label, wanted in zip(random.permutation(classes), share, strict=True):
+            films = np.flatnonzero(self.labels == label)
+            rounds = -(-wanted // len(films))
+            drawn.append(
+                np.concatenate([random.permutation(films) for _ in range(rounds)])[:wanted]
+            )
+        return random.permutation(np.concatenate(drawn))

@@ -1,0 +1,181 @@
+"""The trainer: MONAI's SupervisedTrainer, made fit for long runs on any device."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.metrics import Average, Metric
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents, default_metric_cmp_fn
+from monai.inferers import Inferer
+from monai.utils import CommonKeys
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from pipelines.errors import Reason, RunError
+from pipelines.networks.device import autocast, autocast_dtype
+from pipelines.training.sampling import EpochSampler
+from pipelines.training.schedule import WarmupCosine
+
+
+class Handler(Protocol):
+    """What can be attached to an engine."""
+
+    def attach(self, engine: Engine) -> None:
+        """Register for the engine's events."""
+
+
+class RadiographTrainer(SupervisedTrainer):
+    """Train one network on batches of films.
+
+    Against its base: autocast on any device that has a half precision, channels_last layout,
+    gradient clipping, a learning rate by progress, averaged weights, and an end with a plain error
+    when the loss is not finite. Built by `build_trainer`.
+    """
+
+    lr_scheduler: WarmupCosine | None
+    average: AveragedModel | None
+    max_grad_norm: float | None
+    use_amp: bool
+    loss_scaler: torch.amp.GradScaler
+
+    def _iteration(self, engine: "RadiographTrainer", batchdata: dict[str, Any]) -> dict[str, Any]:
+        device = engine.state.device
+        images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
+        labels = batchdata[CommonKeys.LABEL].to(device)
+        engine.network.train()
+        if engine.lr_scheduler is not None:
+            engine.lr_scheduler.update((engine.state.iteration - 1) / engine.total_iterations)
+        starts, steps = engine.accumulation_bounds()
+        if starts:
+            engine.optimizer.zero_grad(set_to_none=True)
+        with autocast(device, enabled=engine.use_amp):
+            predictions = engine.inferer(images, engine.network)
+            loss = engine.loss_function(predictions, labels)
+        output = {
+            CommonKeys.IMAGE: images,
+            CommonKeys.LABEL: labels,
+            CommonKeys.PRED: predictions.detach(),
+            CommonKeys.LOSS: loss.item(),
+        }
+        engine.require_finite(output[CommonKeys.LOSS])
+        engine.loss_scaler.scale(loss / engine.accumulation_steps).backward()
+        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        if steps:
+            engine.step()
+        return output
+
+    @property
+    def total_iterations(self) -> int:
+        """Number of iterations in the whole run."""
+        return max(1, int(self.state.max_epochs) * int(self.state.epoch_length))
+
+    def accumulation_bounds(self) -> tuple[bool, bool]:
+        """Return whether this iteration starts an accumulation, and whether it ends one."""
+        place = (self.state.iteration - 1) % self.state.epoch_length
+        last = place + 1 == self.state.epoch_length
+        return place % self.accumulation_steps == 0, (
+            last or (place + 1) % self.accumulation_steps == 0
+        )
+
+    def step(self) -> None:
+        """Clip the gradient, change the weights, and let the average follow."""
+        self.loss_scaler.unscale_(self.optimizer)
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
+        self.loss_scaler.step(self.optimizer)
+        self.loss_scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def require_finite(self, loss: float) -> None:
+        """Stop a run whose loss has become infinite or not a number.
+
+        Raises:
+            RunError: If `loss` is not finite.
+        """
+        if loss != loss or abs(loss) == float("inf"):  # noqa: PLR0124 - not a number
+            raise RunError(
+                Reason.NOT_FINITE,
+                f"expected a finite loss, got {loss} in epoch {self.state.epoch}, iteration "
+                f"{self.state.iteration}; lower the learning rate, or set amp=false",
+            )
+
+
+def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
+    max_epochs: int,
+    *,
+    device: torch.device | str,
+    network: nn.Module,
+    optimizer: Optimizer,
+    loss_function: nn.Module,
+    train_data_loader: Iterable[dict[str, Any]],
+    inferer: Inferer | None = None,
+    key_train_metric: dict[str, Metric] | None = None,
+    train_handlers: Sequence[Handler] = (),
+    lr_scheduler: WarmupCosine | None = None,
+    average: AveragedModel | None = None,
+    amp: bool = True,
+    accumulation_steps: int = 1,
+    max_grad_norm: float | None = 1.0,
+) -> RadiographTrainer:
+    """Build the trainer of a bundle; keywords are those of MONAI's `SupervisedTrainer`.
+
+    Args:
+        max_epochs: Number of epochs.
+        device: Where to train.
+        network: The network, already on `device`.
+        optimizer: Optimizer of its parameters.
+        loss_function: Loss of (predictions, labels).
+        train_data_loader: Batches with `image` (batch, channel, height, width) and `label`.
+        inferer: How the network is called; MONAI's `SimpleInferer` by default.
+        key_train_metric: A metric over the training films.
+        train_handlers: Handlers to attach, in this order.
+        lr_scheduler: Learning rate by progress; None keeps it constant.
+        average: Averaged weights, from `build_average`.
+        amp: Use the device's half precision where it has one.
+        accumulation_steps: Batches over which gradients are summed before a step.
+        max_grad_norm: Gradients are clipped to this norm; None leaves them.
+
+    Returns:
+        A trainer; `run()` trains. Its `state.metrics` holds `train_loss`, the epoch's mean.
+    """
+    device = torch.device(device)
+    trainer = RadiographTrainer(
+        device=device,
+        max_epochs=max_epochs,
+        train_data_loader=train_data_loader,
+        network=network,
+        optimizer=optimizer,
+        loss_function=loss_function,
+        inferer=inferer,
+        key_train_metric=key_train_metric,
+        metric_cmp_fn=default_metric_cmp_fn,
+        decollate=False,
+        accumulation_steps=accumulation_steps,
+    )
+    half = amp and autocast_dtype(device) == torch.float16
+    trainer.loss_scaler = torch.amp.GradScaler(device.type, enabled=half)
+    trainer.use_amp = amp
+    trainer.lr_scheduler = lr_scheduler
+    trainer.average = average
+    trainer.max_grad_norm = max_grad_norm
+    Average(output_transform=_loss_of).attach(trainer, "train_loss")
+    trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
+    for handler in train_handlers:
+        handler.attach(trainer)
+    return trainer
+
+
+def _loss_of(output: dict[str, Any]) -> float:
+    return float(output[CommonKeys.LOSS])
+
+
+def _start_epoch(engine: Engine) -> None:
+    """Tie everything random in an epoch to the run's seed and the epoch's number."""
+    sampler = getattr(engine.data_loader, "sampler", None)
+    if isinstance(sampler, EpochSampler):
+        sampler.epoch = engine.state.epoch
+        torch.manual_seed(sampler.seed + engine.state.epoch)

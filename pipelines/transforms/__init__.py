@@ -1,0 +1,1 @@
+"""A radiograph becomes a tensor: MONAI dictionary transforms for any bundle config."""

@@ -1,0 +1,204 @@
+"""The folder of a run: where it is, what it records, and who may write into it."""
+
+import importlib.metadata
+import inspect
+import json
+import logging
+import os
+import platform
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.datasets.opened import OpenedDataset, Split
+from pipelines.errors import Reason, RunError
+from pipelines.files import write_json
+from pipelines.workflows.bundle import CHECKOUT
+
+logger = logging.getLogger(__name__)
+
+# What may differ between a run and its continuation without changing what it computes.
+_FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device"})
+_VERSIONS = ("plainfilm", "torch", "monai", "pytorch-ignite", "numpy", "pydicom")
+_NAMED_KEYS = 3
+
+
+def choose_run_folder(bundle_root: str) -> str:
+    """Return the folder for a run that was given no `output_dir`.
+
+    It is the newest unfinished run with the very same settings, if there is one, so that the
+    command that was killed completes what it began; else a new `runs/<bundle>/<time>-<id>`. The
+    folder is not made here.
+
+    Args:
+        bundle_root: Folder of the bundle.
+
+    Returns:
+        A path.
+    """
+    runs = runs_of(Path(bundle_root))
+    settings = running_config()
+    for folder in unfinished_runs(runs):
+        if settings is not None and not differing_keys(folder, settings):
+            return str(folder)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    return str(runs / name)
+
+
+def runs_of(bundle_root: Path) -> Path:
+    """Return the folder of a bundle's runs.
+
+    `runs` stands beside the folder `bundles`, or inside a bundle that lies elsewhere.
+    """
+    root = bundle_root.resolve()
+    home = root.parent.parent if root.parent.name == "bundles" else root
+    return home / "runs" / root.name
+
+
+def unfinished_runs(runs: Path) -> list[Path]:
+    """Return the run folders below `runs` that have settings but no figures yet, newest first."""
+    begun = [path.parent for path in runs.glob("*/config.json")]
+    return sorted((f for f in begun if not (f / "metrics.json").is_file()), reverse=True)
+
+
+def running_config() -> dict[str, Any] | None:
+    """Return the merged configuration that is being run, overrides included, or None.
+
+    MONAI hands a component only its own arguments, and `python -m monai.bundle run` has no hook for
+    the merged whole. The parser that is calling us has it, so it is looked for up the stack.
+    """
+    from monai.bundle import ConfigParser
+
+    for caller in inspect.stack(context=0):
+        parser = caller.frame.f_locals.get("self")
+        if isinstance(parser, ConfigParser):
+            return json.loads(json.dumps(parser.get(), default=str))  # type: ignore[no-any-return]
+    return None
+
+
+def differing_keys(folder: Path, settings: dict[str, Any]) -> list[str]:
+    """Return the top-level keys in which a run's recorded settings differ from `settings`."""
+    try:
+        recorded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ["config.json"]
+    keys = (set(recorded) | set(settings)) - _FREE_KEYS
+    return sorted(key for key in keys if recorded.get(key) != settings.get(key))
+
+
+class RunRecord:
+    """Opens the run folder and writes what was run, on what and with what.
+
+    Args:
+        output_dir: Folder of the run.
+        dataset: The data set of the run.
+        splits: Splits that the run needs.
+        seed: Seed of the run.
+        device: Device of the run.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        *,
+        dataset: OpenedDataset,
+        splits: list[Split],
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        self.folder = Path(output_dir)
+        self.dataset = dataset
+        self.splits = splits
+        self.seed = seed
+        self.device = torch.device(device)
+        self._lock: Any = None
+
+    def start(self) -> None:
+        """Check the data, then open the folder: new, or to go on with the same settings.
+
+        Writes `config.json`, `environment.json` and `datalist.json`.
+
+        Raises:
+            RunError: If the folder belongs to another run, is in use, or cannot be written.
+        """
+        datalist = self.dataset.require(*self.splits)
+        settings = running_config()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._acquire()
+            if settings is not None:
+                self._record_config(settings)
+            datalist.write(self.folder / "datalist.json")
+            fingerprint = datalist.fingerprint()
+            write_json(self.folder / "environment.json", self._environment(fingerprint))
+        except OSError as error:
+            raise RunError(
+                Reason.OUTPUT_UNWRITABLE,
+                f"expected a folder to write to as output_dir, got {error.strerror}",
+            ) from error
+        counts = ", ".join(f"{len(self.dataset.split(name))} {name}" for name in self.splits)
+        logger.info("Films: %s. Device: %s. Run folder: %s", counts, self.device, self.folder)
+
+    def _acquire(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows: two writers are not detected there.
+            return
+        self._lock = (self.folder / ".lock").open("w")
+        try:
+            # The kernel drops the lock with the process, however it ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                Reason.OUTPUT_UNWRITABLE,
+                f"expected output_dir {self.folder.name} to be free, another process is writing "
+                "this run; wait for it, or name another output_dir",
+            ) from error
+
+    def _record_config(self, settings: dict[str, Any]) -> None:
+        path = self.folder / "config.json"
+        if path.is_file():
+            differing = differing_keys(self.folder, settings)
+            if differing:
+                shown = ", ".join(differing[:_NAMED_KEYS])
+                raise RunError(
+                    Reason.CONFIGURATION,
+                    f"expected the settings of the run in {self.folder.name}, got others for "
+                    f"{shown}; name another output_dir, or give the same settings to go on",
+                )
+        else:
+            write_json(path, settings)
+
+    def _environment(self, fingerprint: str) -> dict[str, Any]:
+        cuda = self.device.type == "cuda"
+        return {
+            "versions": {name: _version(name) for name in _VERSIONS},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
+            "cpu_count": os.cpu_count(),
+            "torch_threads": torch.get_num_threads(),
+            "commit": _commit(),
+            "seed": self.seed,
+            "data_fingerprint": fingerprint,
+        }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(CHECKOUT), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

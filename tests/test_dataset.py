@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+from monai.transforms import Compose
+from training_fixture import SIZE, chain, write_films
+
+from pipelines.errors import DatasetError, Reason
+from pipelines.training.dataset import RadiographDataset
+from pipelines.training.sampling import Draw
+from pipelines.transforms.reading import LoadRadiographd
+
+
+@pytest.fixture
+def films(tmp_path):
+    return write_films(tmp_path / "films", count=6)
+
+
+def test_item_holds_image_and_label_and_nothing_of_the_patient(films):
+    item = RadiographDataset(films, chain(noise=False))[1]
+    assert set(item) == {"image", "label"}
+    assert tuple(item["image"].shape) == (1, SIZE, SIZE)
+    assert item["label"] == 1
+
+
+def test_films_kept_in_memory_equal_films_read_anew(films):
+    kept, anew = (RadiographDataset(films, chain(noise=True)) for _ in range(2))
+    told = []
+    kept.read_all(lambda done, total: told.append((done, total)))
+    for place in films:
+        place["image"] += ".gone"  # what is kept is not read again
+    for place, item in enumerate(films):
+        item["image"] = item["image"].removesuffix(".gone")
+        one, two = kept[Draw(place, 5)]["image"], anew[Draw(place, 5)]["image"]
+        assert torch.allclose(one, two, atol=1e-3)
+    assert told[-1] == (6, 6)
+
+
+def test_augmentation_follows_the_seed_of_the_draw_alone(films):
+    data = RadiographDataset(films, chain(noise=True))
+    first = data[Draw(0, 1)]["image"]
+    data[Draw(3, 9)]
+    assert torch.equal(data[Draw(0, 1)]["image"], first)
+    assert not torch.equal(data[Draw(0, 2)]["image"], first)
+
+
+def test_data_beyond_the_limit_is_read_each_time(films):
+    data = RadiographDataset(films, chain(noise=False), cache_limit_gb=1e-9)
+    data.read_all()
+    expected = RadiographDataset(films, chain(noise=False))[2]["image"]
+    assert torch.equal(data[2]["image"], expected)
+
+
+def test_all_unreadable_films_are_counted_before_training(films, tmp_path):
+    for place in (0, 3):
+        (tmp_path / "films" / f"film{place:03d}.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    with pytest.raises(DatasetError, match=r"2 of 6 are not \(film000.png: ") as seen:
+        RadiographDataset(films, chain(noise=False)).read_all()
+    assert seen.value.reason in {Reason.CORRUPT, Reason.TRUNCATED, Reason.DECODE_FAILED}
+    assert str(tmp_path) not in str(seen.value)
+
+
+def test_films_of_different_shapes_are_refused_with_what_to_do(films, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "films" / "film004.png")
+    with pytest.raises(DatasetError, match="resize them before the first random transform"):
+        RadiographDataset(films, Compose([LoadRadiographd(keys="image")])).read_all()
+
+
+def test_empty_data_is_read_without_error():
+    data = RadiographDataset([], chain(noise=False))
+    data.read_all()
+    assert len(data) == 0

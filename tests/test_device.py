@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from pipelines.errors import ConfigurationError
+from pipelines.networks.device import autocast, autocast_dtype, pick_device
+
+
+def test_auto_gives_a_device_that_works():
+    assert torch.ones(2, device=pick_device()).sum() == 2
+
+
+def test_named_device_is_given():
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
+def test_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ConfigurationError, match="expected a device of this machine"):
+        pick_device(name)
+
+
+def test_autocast_changes_precision_only_where_it_is_quick():
+    cpu = torch.device("cpu")
+    product = torch.ones(4, 4)
+    with autocast(cpu):
+        assert (product @ product).dtype == (autocast_dtype(cpu) or torch.float32)
+    with autocast(cpu, enabled=False):
+        assert (product @ product).dtype == torch.float32

@@ -1,0 +1,145 @@
+import logging
+
+import pytest
+import torch
+from training_fixture import small_run, write_films
+
+from pipelines.errors import Reason, RunError
+
+
+@pytest.fixture
+def films(tmp_path):
+    return write_films(tmp_path / "films")
+
+
+def states_equal(one, two):
+    return all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def test_training_learns_the_films(films, tmp_path):
+    trainer, evaluator = small_run(films, tmp_path / "run", max_epochs=4)
+    trainer.run()
+    assert evaluator.state.metrics["val_auroc"] > 0.95
+    assert evaluator.state.best_metric_epoch >= 1
+
+
+def test_same_seed_gives_same_weights_with_any_number_of_loader_processes(films, tmp_path):
+    runs = []
+    for workers in (0, 2):
+        trainer, _ = small_run(films, tmp_path / str(workers), max_epochs=2, num_workers=workers)
+        trainer.run()
+        runs.append(trainer.network.state_dict())
+    assert states_equal(*runs)
+
+
+def test_run_cut_after_an_epoch_ends_as_if_undisturbed(films, tmp_path):
+    whole, whole_evaluator = small_run(films, tmp_path / "whole", max_epochs=4)
+    whole.run()
+
+    class CutError(Exception):
+        pass
+
+    def cut(engine):
+        if engine.state.epoch == 3:
+            raise CutError
+
+    from ignite.engine import Events
+
+    first, _ = small_run(films, tmp_path / "cut", max_epochs=4)
+    first.add_event_handler(Events.ITERATION_COMPLETED, cut)
+    with pytest.raises(CutError):
+        first.run()
+    second, second_evaluator = small_run(films, tmp_path / "cut", max_epochs=4)
+    second.run()
+
+    assert second.state.epoch == 4
+    assert states_equal(whole.network.state_dict(), second.network.state_dict())
+    assert states_equal(whole.average.state_dict(), second.average.state_dict())
+    assert second_evaluator.state.best_metric == whole_evaluator.state.best_metric
+    logs = [(tmp_path / name / "log.csv").read_text().splitlines() for name in ("whole", "cut")]
+    without_seconds = [[line.rsplit(",", 1)[0] for line in log] for log in logs]
+    assert without_seconds[0] == without_seconds[1]
+
+
+def test_finished_run_is_not_trained_again(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=2)
+    trainer.run()
+    before = (tmp_path / "run/checkpoints/last.pt").stat().st_mtime_ns
+    again, _ = small_run(films, tmp_path / "run", max_epochs=2)
+    again.run()
+    assert (tmp_path / "run/checkpoints/last.pt").stat().st_mtime_ns == before
+    assert states_equal(trainer.network.state_dict(), again.network.state_dict())
+
+
+def test_loss_that_is_not_finite_ends_the_run_with_a_plain_error(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run")
+    torch.nn.init.constant_(trainer.network[-1].bias, float("nan"))
+    logging.getLogger("ignite").setLevel(logging.CRITICAL)
+    with pytest.raises(RunError, match="finite loss, got nan in epoch 1, iteration 1") as refusal:
+        trainer.run()
+    assert refusal.value.reason is Reason.NOT_FINITE
+
+
+def test_gradient_is_clipped_to_the_norm(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=1)
+    trainer.max_grad_norm = 1e-3
+    norms = []
+    step = trainer.optimizer.step
+
+    def observed(*args, **kwargs):
+        gradients = [p.grad for p in trainer.network.parameters()]
+        norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+        return step(*args, **kwargs)
+
+    trainer.optimizer.step = observed
+    trainer.run()
+    assert norms
+    assert max(norms) <= 1.01e-3
+
+
+def test_gradients_are_summed_over_accumulation_steps(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=1)
+    trainer.accumulation_steps = 2
+    steps = []
+    trainer.step, inner = lambda: (steps.append(trainer.state.iteration), inner()), trainer.step
+    trainer.run()
+    # Three batches: a step after the second, and one for what is left at the end of the epoch.
+    assert steps == [2, 3]
+
+
+def test_checkpoint_of_another_network_is_refused(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=1)
+    trainer.run()
+    other, _ = small_run(films, tmp_path / "run", max_epochs=1)
+    other.network[-1] = torch.nn.Linear(8 * 16, 2)
+    with pytest.raises(RunError, match=r"checkpoint of this network and optimizer in last.pt"):
+        other.run()
+
+
+def test_early_stopping_ends_a_run_and_its_continuation(films, tmp_path):
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=9, patience=2, learning_rate=1e-9)
+    trainer.run()
+    assert trainer.state.epoch < 9
+    stopped = trainer.state.epoch
+    again, _ = small_run(films, tmp_path / "run", max_epochs=9, patience=2, learning_rate=1e-9)
+    again.run()
+    assert again.state.epoch == stopped
+
+
+# torch doubts a pickle of another protocol before it refuses it.
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_checkpoints_run_no_code_from_the_file(films, tmp_path):
+    import os
+    import pickle
+
+    class Harmful:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "harmed"),))
+
+    folder = tmp_path / "run/checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "last.pt").write_bytes(pickle.dumps(Harmful()))
+    trainer, _ = small_run(films, tmp_path / "run", max_epochs=1)
+    with pytest.raises(RunError):
+        trainer.run()
+    assert not (tmp_path / "harmed").exists()
