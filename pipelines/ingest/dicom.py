@@ -78,7 +78,7 @@ def _render(decoded: Decoded, header: DicomHeader, frame: int) -> Radiograph:
     attributes, layout = header.attributes, header.layout
     spacing, flags = read_spacing(attributes)
     if layout.photometric.grey:
-        grey = render_grey(decoded.samples, layout, attributes)
+        grey = render_grey(decoded, layout, attributes)
     else:
         pixels = render_colour(decoded, layout, attributes)
         grey = Grey(pixels, "none", "full_range", None, inverted=False, flags={"colour"})

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.dicom_elements import refuse_corrupt
-from pipelines.ingest.dicom_header import Syntax
+from pipelines.ingest.dicom_kind import Syntax
 from pipelines.ingest.dicom_layout import PixelLayout
 
 _MARKER = 0xFF
@@ -116,7 +116,7 @@ def _parse_jpeg(encoded: bytes, syntax: Syntax) -> Codestream:
         if marker == _JFIF and segment[:4] == b"JFIF":
             to_rgb = True
         if marker == _ADOBE and segment[:5] == b"Adobe" and len(segment) > 11:  # noqa: PLR2004
-            to_rgb = segment[11] == 1
+            to_rgb = to_rgb or segment[11] == 1
         at += 2 + length
 
 
@@ -124,7 +124,7 @@ def _frame_start(segment: bytes, marker: int, syntax: Syntax, *, to_rgb: bool | 
     if marker not in _FRAME_STARTS[syntax] or len(segment) < 6:  # noqa: PLR2004 (fixed part)
         refuse_corrupt(f"the JPEG process of transfer syntax {syntax}", f"marker FF{marker:02X}")
     precision, rows, columns, components = struct.unpack_from(">BHHB", segment)
-    if segment[6::3][:3] in {b"RGB", b"rgb"}:
+    if to_rgb is None and segment[6::3][:3] in {b"RGB", b"rgb"}:
         to_rgb = False
     return Codestream(rows, columns, components, precision, to_rgb=to_rgb)
 

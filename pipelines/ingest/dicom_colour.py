@@ -14,7 +14,7 @@ from pipelines.ingest.dicom_attributes import Attributes, refuse_missing
 from pipelines.ingest.dicom_decode import Decoded, Samples
 from pipelines.ingest.dicom_grey import look_up, stored_values
 from pipelines.ingest.dicom_layout import Photometric, PixelLayout
-from pipelines.ingest.dicom_lut import read_table
+from pipelines.ingest.dicom_lut import FloatTable, read_table
 from pipelines.radiograph import Pixels
 
 _YBR = frozenset({Photometric.YBR_FULL, Photometric.YBR_FULL_422})
@@ -37,14 +37,14 @@ def render_colour(decoded: Decoded, layout: PixelLayout, attributes: Attributes)
             YBR whose samples do not fill 8 or 16 bits.
     """
     samples = decoded.samples
-    bits = samples.dtype.itemsize * 8
+    stored = stored_values(decoded, layout)
     if decoded.photometric is Photometric.PALETTE_COLOR:
-        tables = [_palette(colour, bits, layout, attributes) for colour in _COLOURS]
+        tables = [_palette(colour, stored, layout, attributes) for colour in _COLOURS]
         planes = [samples] * 3
     else:
         if decoded.photometric in _YBR:
             samples = _to_rgb(samples, layout)
-        scale = stored_values(bits, layout) / (2**layout.bits_stored - 1)
+        scale = stored / (2**layout.bits_stored - 1)
         tables = [np.clip(scale, 0, 1).astype(np.float32)] * 3
         planes = [samples[..., channel] for channel in range(3)]
     pixels: Pixels = np.stack([look_up(p, t) for p, t in zip(planes, tables, strict=True)])
@@ -54,13 +54,13 @@ def render_colour(decoded: Decoded, layout: PixelLayout, attributes: Attributes)
 
 
 def _palette(
-    colour: str, bits: int, layout: PixelLayout, attributes: Attributes
+    colour: str, stored: FloatTable, layout: PixelLayout, attributes: Attributes
 ) -> npt.NDArray[np.float32]:
     prefix = f"{colour}PaletteColorLookupTable"
     table = read_table(attributes, signed=layout.signed, prefix=prefix)
     if table is None:
         refuse_missing(f"{prefix}Data")
-    entries = table.apply(stored_values(bits, layout)) / table.maximum
+    entries = table.apply(stored) / table.maximum
     return np.minimum(entries, 1).astype(np.float32)
 
 

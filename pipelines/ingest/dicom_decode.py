@@ -8,15 +8,16 @@ none can apply it a second time.
 import importlib.util
 from collections.abc import Callable
 from functools import cache
-from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import InputError, Reason
+from pipelines.ingest import dicom_decoders as libraries
 from pipelines.ingest.dicom_codestream import Codestream, check, parse
-from pipelines.ingest.dicom_header import Syntax
+from pipelines.ingest.dicom_decoders import Request
+from pipelines.ingest.dicom_kind import Syntax
 from pipelines.ingest.dicom_layout import Photometric, PixelLayout
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -30,25 +31,22 @@ class Decoded(NamedTuple):
         samples: uint8 or uint16, (rows, columns) or (rows, columns, 3).
         photometric: What they mean now: RGB where the decoder turned them.
         decoder: Name of the library.
+        saturate: Whether a sample beyond the stored bits is an overshoot of lossy compression, to
+            be cut off; otherwise bits above the stored ones are no part of the sample.
     """
 
     samples: Samples
     photometric: Photometric
     decoder: str
+    saturate: bool = False
 
 
-class _Request(NamedTuple):
-    encoded: bytes
-    codestream: Codestream
-    syntax: Syntax
-    layout: PixelLayout
-
-
-_Decode = Callable[[_Request], npt.NDArray[np.generic]]
+_Decode = Callable[[Request], npt.NDArray[np.generic]]
 
 
 class _Decoder(NamedTuple):
     name: str
+    package: str
     module: str
     decode: _Decode
 
@@ -94,20 +92,25 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
     else:
         codestream = parse(encoded, syntax)
         check(codestream, layout)
-    request = _Request(encoded, codestream, syntax, layout)
+    request = Request(encoded, codestream, syntax, layout)
     decoders = [d for d in _decoders(syntax, codestream.precision) if _installed(d.module)]
     if not decoders:
         raise InputError(
             Reason.DECODER_MISSING,
-            f"expected a decoder of {codestream.precision}-bit {syntax.name}, got none; "
-            "run pip install 'plainfilm[jpeg-extended]'",
+            f"expected a decoder of {syntax.name}, got none; "
+            f"run pip install {_decoders(syntax, codestream.precision)[0].package}",
         )
     for decoder in decoders:
         try:
             samples = decoder.decode(request)
         except (ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, ValueError):
             continue
-        return Decoded(_widen(samples, request), _meaning(request), decoder.name)
+        return Decoded(
+            _widen(samples, request),
+            _meaning(request),
+            decoder.name,
+            saturate=syntax.lossy and codestream.signed == layout.signed,
+        )
     raise InputError(
         Reason.DECODE_FAILED,
         f"expected a codestream of {syntax.name}, got one that {_names(decoders)} cannot decode; "
@@ -116,8 +119,8 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
 
 
 def _decoders(syntax: Syntax, precision: int) -> list[_Decoder]:
-    if syntax in {Syntax.JPEG_BASELINE, Syntax.JPEG_EXTENDED} and precision > 8:  # noqa: PLR2004
-        return [_GDCM, _LIBJPEG]
+    if syntax.cosine:
+        return [_PILLOW] if precision <= 8 else [_GDCM]  # noqa: PLR2004 (what Pillow can)
     return _ORDER[syntax]
 
 
@@ -143,19 +146,19 @@ def _rle_codestream(encoded: bytes, layout: PixelLayout) -> Codestream:
     )
 
 
-def _meaning(request: _Request) -> Photometric:
+def _meaning(request: Request) -> Photometric:
     """What the samples mean after decoding: the decoders turn to RGB what the codestream says."""
     photometric = request.layout.photometric
     if photometric.samples == 1 or request.syntax is Syntax.RLE:
         return photometric
-    if request.codestream.to_rgb:
+    if request.codestream.to_rgb or request.syntax.cosine:
         return Photometric.RGB
     if photometric in {Photometric.YBR_ICT, Photometric.YBR_RCT}:
         return Photometric.RGB
     return photometric
 
 
-def _widen(samples: npt.NDArray[np.generic], request: _Request) -> Samples:
+def _widen(samples: npt.NDArray[np.generic], request: Request) -> Samples:
     """Put decoded samples into the containers that the header allocates, with their sign."""
     layout = request.layout
     container = np.dtype(f"u{layout.bits_allocated // 8}")
@@ -182,124 +185,17 @@ def _in_rows(flat: npt.NDArray[np.generic], layout: PixelLayout) -> Samples:
     return flat.reshape(*shape, 3)  # type: ignore[return-value]
 
 
-def _flat(
-    buffer: bytes | bytearray | npt.NDArray[np.generic], bits: int
-) -> npt.NDArray[np.generic]:
-    return np.frombuffer(buffer, np.uint8 if bits <= 8 else np.dtype("<u2"))  # noqa: PLR2004
-
-
-def _decode_rle(request: _Request) -> npt.NDArray[np.generic]:
-    from rle.utils import decode_pixel_data
-
-    layout = request.layout
-    buffer = decode_pixel_data(
-        request.encoded,
-        version=2,
-        rows=layout.rows,
-        columns=layout.columns,
-        bits_allocated=layout.bits_allocated,
-    )
-    flat = _flat(buffer, layout.bits_allocated)
-    if layout.photometric.samples == 1:
-        return flat.reshape(layout.rows, layout.columns)
-    return np.moveaxis(flat.reshape(3, layout.rows, layout.columns), 0, -1)
-
-
-def _decode_openjpeg(request: _Request) -> npt.NDArray[np.generic]:
-    from openjpeg.utils import decode_pixel_data
-
-    buffer = decode_pixel_data(request.encoded, version=2)
-    return _interleaved(_flat(buffer, request.codestream.precision), request)
-
-
-def _decode_jpegls(request: _Request) -> npt.NDArray[np.generic]:
-    import jpeg_ls
-
-    buffer, told = jpeg_ls.decode_pixel_data(request.encoded)
-    flat = _flat(buffer, request.codestream.precision)
-    if request.codestream.components > 1 and told["interleave_mode"] == 0:
-        return np.moveaxis(flat.reshape(3, request.layout.rows, request.layout.columns), 0, -1)
-    return _interleaved(flat, request)
-
-
-def _decode_libjpeg(request: _Request) -> npt.NDArray[np.generic]:
-    from libjpeg.utils import decode_pixel_data
-
-    buffer = decode_pixel_data(request.encoded, version=2)
-    return _interleaved(_flat(buffer, request.codestream.precision), request)
-
-
-def _decode_pillow(request: _Request) -> npt.NDArray[np.generic]:
-    from PIL import Image
-
-    with Image.open(BytesIO(request.encoded), formats=("JPEG",)) as image:
-        raw = request.codestream.to_rgb is None and request.layout.photometric is Photometric.RGB
-        if raw and "adobe" not in image.info:
-            # Without a word in the codestream, the library takes it for YCbCr. Asking for YCbCr
-            # leaves the components as they are.
-            image.draft("YCbCr", image.size)
-        return np.asarray(image)
-
-
-def _decode_gdcm(request: _Request) -> npt.NDArray[np.generic]:
-    gdcm = _quiet_gdcm()
-    layout, codestream = request.layout, request.codestream
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(request.encoded)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((layout.columns, layout.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(str(layout.photometric))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(request.syntax))))
-    precision = codestream.precision
-    bits = 8 if precision <= 8 else 16  # noqa: PLR2004
-    image.SetPixelFormat(
-        gdcm.PixelFormat(codestream.components, bits, precision, precision - 1, int(layout.signed))
-    )
-    # The binding gives the bytes as a string.
-    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return _interleaved(_flat(buffer, bits), request)
-
-
-@cache
-def _quiet_gdcm() -> "gdcm":  # type: ignore[name-defined]  # noqa: F821
-    """Import GDCM and stop it from writing to the standard error stream."""
-    import gdcm
-
-    for turn_off in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
-        turn_off()
-    return gdcm
-
-
-def _interleaved(flat: npt.NDArray[np.generic], request: _Request) -> npt.NDArray[np.generic]:
-    """Shape samples of which all components of a pixel stand together.
-
-    Raises:
-        ValueError: If the decoder gave another number of samples than it should.
-    """
-    layout = request.layout
-    shape = (layout.rows, layout.columns)
-    return flat.reshape(shape if layout.photometric.samples == 1 else (*shape, 3))
-
-
-_PILLOW = _Decoder("pillow", "PIL", _decode_pillow)
-_GDCM = _Decoder("gdcm", "gdcm", _decode_gdcm)
-_OPENJPEG = _Decoder("pylibjpeg-openjpeg", "openjpeg", _decode_openjpeg)
-_JPEGLS = _Decoder("pyjpegls", "jpeg_ls", _decode_jpegls)
-_RLE = _Decoder("pylibjpeg-rle", "rle", _decode_rle)
-_LIBJPEG = _Decoder("pylibjpeg-libjpeg", "libjpeg", _decode_libjpeg)
+_PILLOW = _Decoder("pillow", "pillow", "PIL", libraries.decode_pillow)
+_GDCM = _Decoder("gdcm", "python-gdcm", "gdcm", libraries.decode_gdcm)
+_OPENJPEG = _Decoder(
+    "pylibjpeg-openjpeg", "pylibjpeg-openjpeg", "openjpeg", libraries.decode_openjpeg
+)
+_JPEGLS = _Decoder("pyjpegls", "pyjpegls", "jpeg_ls", libraries.decode_jpegls)
+_RLE = _Decoder("pylibjpeg-rle", "pylibjpeg-rle", "rle", libraries.decode_rle)
 
 _ORDER = {
-    Syntax.JPEG_BASELINE: [_PILLOW, _GDCM],
-    Syntax.JPEG_EXTENDED: [_PILLOW, _GDCM],
-    Syntax.JPEG_LOSSLESS: [_GDCM, _LIBJPEG],
-    Syntax.JPEG_LOSSLESS_SV1: [_GDCM, _LIBJPEG],
+    Syntax.JPEG_LOSSLESS: [_GDCM],
+    Syntax.JPEG_LOSSLESS_SV1: [_GDCM],
     Syntax.JPEG_LS_LOSSLESS: [_JPEGLS, _GDCM],
     Syntax.JPEG_LS_NEAR: [_JPEGLS, _GDCM],
     Syntax.JPEG_2000_LOSSLESS: [_OPENJPEG, _GDCM],

@@ -11,7 +11,8 @@ from pipelines.ingest.dicom_elements import (
     refuse_corrupt,
     refuse_truncated,
 )
-from pipelines.ingest.dicom_header import DicomHeader, Syntax
+from pipelines.ingest.dicom_header import DicomHeader
+from pipelines.ingest.dicom_kind import Syntax
 
 _FRAGMENTS = Encoding(explicit=False, little=True)
 _STARTS = (b"\xff\xd8", b"\xff\x4f")

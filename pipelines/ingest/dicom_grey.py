@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.ingest.dicom_attributes import Attributes, refuse_invalid
-from pipelines.ingest.dicom_decode import Samples
+from pipelines.ingest.dicom_decode import Decoded, Samples
 from pipelines.ingest.dicom_layout import Photometric, PixelLayout
 from pipelines.ingest.dicom_lut import FloatTable, read_table
 from pipelines.radiograph import Pixels
@@ -47,11 +47,11 @@ class Grey:
     flags: set[str]
 
 
-def render_grey(samples: Samples, layout: PixelLayout, attributes: Attributes) -> Grey:
+def render_grey(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -> Grey:
     """Apply the grey scale pipeline of PS3.3 to one frame.
 
     Args:
-        samples: uint8 or uint16 containers, (rows, columns).
+        decoded: The samples, (rows, columns).
         layout: Which bits of them count, and the photometric interpretation.
         attributes: The header.
 
@@ -62,7 +62,8 @@ def render_grey(samples: Samples, layout: PixelLayout, attributes: Attributes) -
         InputError: INVALID_ATTRIBUTE if the modality LUT has fewer entries than it says.
     """
     flags: set[str] = set()
-    stored = stored_values(samples.dtype.itemsize * 8, layout)
+    samples = decoded.samples
+    stored = stored_values(decoded, layout)
     modality, values = _modality(stored, attributes, signed=layout.signed, flags=flags)
     voi, function, centred = _values_of_interest(samples, values, attributes, flags)
     inverted = (
@@ -74,19 +75,27 @@ def render_grey(samples: Samples, layout: PixelLayout, attributes: Attributes) -
     return Grey(pixels, modality, voi, function, inverted, flags)
 
 
-def stored_values(container_bits: int, layout: PixelLayout) -> FloatTable:
+def stored_values(decoded: Decoded, layout: PixelLayout) -> FloatTable:
     """Return the stored value of every content that a container can have.
 
     Bits above and below the sample do not count; a signed sample is extended from its highest bit.
 
     Args:
-        container_bits: 8 or 16.
+        decoded: The samples: their container, and whether to saturate.
         layout: Which bits count.
 
     Returns:
-        float64, one value for each of the 2 ** container_bits contents.
+        float64, one value for each of the 256 or 65536 contents.
     """
-    contents = np.arange(2**container_bits, dtype=np.int32) >> layout.shift
+    container = decoded.samples.dtype
+    contents = np.arange(2 ** (8 * container.itemsize), dtype=np.int32)
+    if decoded.saturate:
+        if layout.signed:
+            contents = contents.astype(f"i{container.itemsize}").astype(np.int32)
+        half = 1 << (layout.bits_stored - 1)
+        lowest = -half if layout.signed else 0
+        return np.clip(contents, lowest, lowest + 2 * half - 1).astype(np.float64)
+    contents >>= layout.shift
     contents &= (1 << layout.bits_stored) - 1
     if layout.signed:
         contents -= (contents >> (layout.bits_stored - 1)) << layout.bits_stored

@@ -5,7 +5,6 @@ be right, then whether the bytes that they promise are there.
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,66 +20,19 @@ from pipelines.ingest.dicom_elements import (
     refuse_corrupt,
     refuse_truncated,
 )
+from pipelines.ingest.dicom_kind import DIRECTORY, Syntax, check_class, find_syntax, kind_flags
 from pipelines.ingest.dicom_layout import PixelLayout, read_layout
 from pipelines.ingest.limits import MAX_SAMPLES
 from pipelines.radiograph import Identity
-
-PRESENTATION_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.1",  # Computed Radiography
-        "1.2.840.10008.5.1.4.1.1.1.1",  # Digital X-Ray, for presentation
-        "1.2.840.10008.5.1.4.1.1.1.2",  # Digital Mammography X-Ray, for presentation
-    }
-)
-PROCESSING_CLASSES = frozenset(
-    {"1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2.1"}  # DX and MG
-)
-SECONDARY_CAPTURE_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.7",
-        "1.2.840.10008.5.1.4.1.1.7.2",  # Multi-frame Grayscale Byte
-        "1.2.840.10008.5.1.4.1.1.7.3",  # Multi-frame Grayscale Word
-        "1.2.840.10008.5.1.4.1.1.7.4",  # Multi-frame True Color
-    }
-)
-_ALLOWED = PRESENTATION_CLASSES | PROCESSING_CLASSES | SECONDARY_CAPTURE_CLASSES
-_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _META = Encoding(explicit=True, little=True)
 _PREFIX_END = 132
 _MAX_INFLATED = MAX_SAMPLES * 2 + 16_000_000
 """The largest frame allowed at 16 bits, and a generous header: what a deflated file may become."""
+_MAX_FRAMES = 10_000
+"""Each frame becomes an item of a batch; a radiograph has one, a captured series some hundreds."""
 _SMALLEST_FRAGMENT = 10
 """Bytes of the shortest fragment: its tag, its length, two bytes of data."""
-
-
-class Syntax(StrEnum):
-    """Transfer syntaxes that are read (PS3.5, annex A)."""
-
-    IMPLICIT = "1.2.840.10008.1.2"
-    EXPLICIT = "1.2.840.10008.1.2.1"
-    DEFLATED = "1.2.840.10008.1.2.1.99"
-    BIG_ENDIAN = "1.2.840.10008.1.2.2"
-    JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
-    JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-    JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
-    JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
-    JPEG_LS_LOSSLESS = "1.2.840.10008.1.2.4.80"
-    JPEG_LS_NEAR = "1.2.840.10008.1.2.4.81"
-    JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
-    JPEG_2000 = "1.2.840.10008.1.2.4.91"
-    HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
-    HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
-    HTJ2K = "1.2.840.10008.1.2.4.203"
-    RLE = "1.2.840.10008.1.2.5"
-
-    @property
-    def encapsulated(self) -> bool:
-        """Whether the pixels are a codestream in fragments."""
-        return self not in _NATIVE
-
-
-_NATIVE = frozenset({Syntax.IMPLICIT, Syntax.EXPLICIT, Syntax.DEFLATED, Syntax.BIG_ENDIAN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +94,7 @@ def parse_header(content: BinaryIO, path: Path) -> tuple[DicomHeader, Source]:
     if not syntax_uid:
         syntax_uid = _guess_syntax(encoding, pixel_data)
         flags.add("no_transfer_syntax")
-    syntax = _syntax(syntax_uid)
+    syntax = find_syntax(syntax_uid)
     if pixel_data is None:
         raise InputError(
             Reason.NO_PIXEL_DATA, "expected PixelData, got a header alone; export the image again"
@@ -153,7 +105,7 @@ def parse_header(content: BinaryIO, path: Path) -> tuple[DicomHeader, Source]:
         _check_fragments(source, pixel_data, frames)
     else:
         _check_length(source, pixel_data, layout.frame_bytes * frames, flags)
-    flags |= _warnings(attributes, sop_class)
+    flags |= kind_flags(attributes, sop_class)
     header = DicomHeader(
         sop_class=sop_class,
         syntax=syntax,
@@ -187,7 +139,7 @@ def _read_meta(source: Source) -> tuple[Attributes, int, set[str]]:
         element = walker.element(start, encoding)
         meta.take(walker, element)
         start = element.start + element.length
-    if meta.text("MediaStorageSOPClassUID") == _DIRECTORY:
+    if meta.text("MediaStorageSOPClassUID") == DIRECTORY:
         raise InputError(
             Reason.DICOMDIR, "expected an image, got the directory of a medium (DICOMDIR)"
         )
@@ -214,23 +166,11 @@ def _read_data_set(
     sop_class = ""
     for element in walker.elements(start, encoding):
         if not sop_class and element.tag > TAGS["SOPClassUID"]:
-            sop_class = _check_class(attributes, meta)
+            sop_class = check_class(attributes, meta)
         if element.tag == TAGS["PixelData"]:
             return attributes, element, sop_class
         attributes.take(walker, element)
-    return attributes, None, sop_class or _check_class(attributes, meta)
-
-
-def _check_class(attributes: Attributes, meta: Attributes) -> str:
-    uid = attributes.text("SOPClassUID") or meta.text("MediaStorageSOPClassUID")
-    if not uid:
-        refuse_missing("SOPClassUID")
-    if uid not in _ALLOWED:
-        raise InputError(
-            Reason.NOT_A_RADIOGRAPH,
-            f"expected a CR, DX, MG or Secondary Capture image, got SOP class {_shown(uid)}",
-        )
-    return uid
+    return attributes, None, sop_class or check_class(attributes, meta)
 
 
 def _guess_syntax(encoding: Encoding, pixel_data: Element | None) -> Syntax:
@@ -241,22 +181,6 @@ def _guess_syntax(encoding: Encoding, pixel_data: Element | None) -> Syntax:
     return Syntax.EXPLICIT if encoding.explicit else Syntax.IMPLICIT
 
 
-def _syntax(uid: str) -> Syntax:
-    try:
-        return Syntax(uid)
-    except ValueError:
-        raise InputError(
-            Reason.UNSUPPORTED_TRANSFER_SYNTAX,
-            f"expected a transfer syntax of still images, got {_shown(uid)}; "
-            "convert the file to Explicit VR Little Endian",
-        ) from None
-
-
-def _shown(uid: str) -> str:
-    """A UID as it may stand in a message: one with other characters could be anything."""
-    return uid if len(uid) <= 64 and not set(uid) - set("0123456789.") else "an invalid UID"  # noqa: PLR2004 (PS3.5, 9.1)
-
-
 def _frames(attributes: Attributes) -> int:
     numbers = attributes.numbers("NumberOfFrames")
     if not numbers:
@@ -264,6 +188,8 @@ def _frames(attributes: Attributes) -> int:
     frames = numbers[0]
     if not frames >= 0 or frames != int(frames):
         refuse_invalid("NumberOfFrames to be a whole number", frames)
+    if frames > _MAX_FRAMES:
+        refuse_invalid(f"at most {_MAX_FRAMES} frames", int(frames))
     return max(1, int(frames))
 
 
@@ -293,18 +219,6 @@ def _check_fragments(source: Source, pixel_data: Element, frames: int) -> None:
             f"expected {frames} frames from the header, got {available} bytes of PixelData; "
             "export the image again",
         )
-
-
-def _warnings(attributes: Attributes, sop_class: str) -> set[str]:
-    flags = set()
-    for_processing = attributes.text("PresentationIntentType") == "FOR PROCESSING"
-    if sop_class in PROCESSING_CLASSES or for_processing:
-        flags.add("for_processing")
-    if sop_class in SECONDARY_CAPTURE_CLASSES:
-        flags.add("secondary_capture")
-    if attributes.text("BurnedInAnnotation") == "YES":
-        flags.add("burned_in_annotation")
-    return flags
 
 
 def _identity(attributes: Attributes) -> Identity:

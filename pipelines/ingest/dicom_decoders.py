@@ -1,0 +1,140 @@
+"""The libraries that decode codestreams, each behind one function with the same signature.
+
+They are imported when they are first needed: most files are not compressed.
+"""
+
+from functools import cache
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.ingest.dicom_codestream import Codestream
+from pipelines.ingest.dicom_kind import Syntax
+from pipelines.ingest.dicom_layout import Photometric, PixelLayout
+
+
+class Request(NamedTuple):
+    """What is to be decoded.
+
+    Attributes:
+        encoded: The codestream of one frame.
+        codestream: What it says of itself; it agrees with the header.
+        syntax: The transfer syntax.
+        layout: What the header says of the samples.
+    """
+
+    encoded: bytes
+    codestream: Codestream
+    syntax: Syntax
+    layout: PixelLayout
+
+
+def decode_rle(request: Request) -> npt.NDArray[np.generic]:
+    """Decode RLE with pylibjpeg-rle; (rows, columns) or (rows, columns, 3)."""
+    from rle.utils import decode_pixel_data
+
+    layout = request.layout
+    buffer = decode_pixel_data(
+        request.encoded,
+        version=2,
+        rows=layout.rows,
+        columns=layout.columns,
+        bits_allocated=layout.bits_allocated,
+    )
+    flat = _flat(buffer, layout.bits_allocated)
+    if layout.photometric.samples == 1:
+        return flat.reshape(layout.rows, layout.columns)
+    return np.moveaxis(flat.reshape(3, layout.rows, layout.columns), 0, -1)
+
+
+def decode_openjpeg(request: Request) -> npt.NDArray[np.generic]:
+    """Decode JPEG 2000 and HTJ2K with pylibjpeg-openjpeg; (rows, columns) or (rows, columns, 3)."""
+    from openjpeg.utils import decode_pixel_data
+
+    buffer = decode_pixel_data(request.encoded, version=2)
+    return _interleaved(_flat(buffer, request.codestream.precision), request)
+
+
+def decode_jpegls(request: Request) -> npt.NDArray[np.generic]:
+    """Decode JPEG-LS with pyjpegls; (rows, columns) or (rows, columns, 3)."""
+    import jpeg_ls
+
+    buffer, told = jpeg_ls.decode_pixel_data(request.encoded)
+    flat = _flat(buffer, request.codestream.precision)
+    if request.codestream.components > 1 and told["interleave_mode"] == 0:
+        return np.moveaxis(flat.reshape(3, request.layout.rows, request.layout.columns), 0, -1)
+    return _interleaved(flat, request)
+
+
+def decode_pillow(request: Request) -> npt.NDArray[np.generic]:
+    """Decode 8-bit JPEG with Pillow; (rows, columns) or (rows, columns, 3), which is RGB."""
+    from PIL import Image
+
+    with Image.open(BytesIO(request.encoded), formats=("JPEG",)) as image:
+        if request.codestream.to_rgb is None and request.layout.photometric is Photometric.RGB:
+            # Without a word in the codestream, the library takes it for YCbCr. Asking for YCbCr
+            # leaves the components as they are.
+            image.draft("YCbCr", image.size)
+        return np.asarray(image)
+
+
+def decode_gdcm(request: Request) -> npt.NDArray[np.generic]:
+    """Decode every JPEG but HTJ2K with GDCM; (rows, columns) or (rows, columns, 3)."""
+    gdcm = _quiet_gdcm()
+    layout, codestream = request.layout, request.codestream
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(request.encoded)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((layout.columns, layout.rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(str(layout.photometric))
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(request.syntax))))
+    # 12 allocated bits lead it to its 12-bit decoder at once; with 16 it tries the 8-bit one first,
+    # which complains on the standard error stream.
+    precision = codestream.precision
+    allocated = next(bits for bits in (8, 12, 16) if precision <= bits)
+    if not request.syntax.cosine and allocated > 8:  # noqa: PLR2004
+        allocated = 16
+    image.SetPixelFormat(
+        gdcm.PixelFormat(
+            codestream.components, allocated, precision, precision - 1, int(layout.signed)
+        )
+    )
+    # The binding gives the bytes as a string.
+    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
+    return _interleaved(_flat(buffer, precision), request)
+
+
+@cache
+def _quiet_gdcm() -> "gdcm":  # type: ignore[name-defined]  # noqa: F821
+    """Import GDCM and stop it from writing to the standard error stream."""
+    import gdcm
+
+    for turn_off in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
+        turn_off()
+    return gdcm
+
+
+def _flat(
+    buffer: bytes | bytearray | npt.NDArray[np.generic], bits: int
+) -> npt.NDArray[np.generic]:
+    return np.frombuffer(buffer, np.uint8 if bits <= 8 else np.dtype("<u2"))  # noqa: PLR2004
+
+
+def _interleaved(flat: npt.NDArray[np.generic], request: Request) -> npt.NDArray[np.generic]:
+    """Shape samples of which all components of a pixel stand together.
+
+    Raises:
+        ValueError: If the decoder gave another number of samples than it should.
+    """
+    layout = request.layout
+    shape = (layout.rows, layout.columns)
+    return flat.reshape(shape if layout.photometric.samples == 1 else (*shape, 3))
