@@ -23,7 +23,8 @@ def standardise(pixels: Pixels) -> Pixels:
         float32, the same shape; a film without contrast becomes 0 everywhere.
     """
     spread = float(pixels.std())
-    return (pixels - pixels.mean()) / np.float32(max(spread, _FLAT))
+    centred: Pixels = pixels - pixels.mean()
+    return centred / np.float32(max(spread, _FLAT))
 
 
 class Standardised(MapTransform):

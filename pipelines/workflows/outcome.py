@@ -112,7 +112,7 @@ class Outcome:
         self.evaluator.run()
         items: Sequence[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
         return Cases.of(
-            [self.dataset.relative_name(item["image"]) for item in items],
+            [self.dataset.datalist.name_of(item) for item in items],
             [str(item["group"]) for item in items],
             labels=self.evaluator.labels,
             logits=self.evaluator.logits,

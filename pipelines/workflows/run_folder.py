@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from pipelines.datasets.opened import OpenedDataset, Split
+from pipelines.datasets.opened import OpenedDataset
 from pipelines.errors import Reason, RunError
 from pipelines.files import write_json
 from pipelines.workflows.bundle import CHECKOUT
@@ -96,7 +96,6 @@ class RunRecord:
     Args:
         output_dir: Folder of the run.
         dataset: The data set of the run.
-        splits: Splits that the run needs.
         seed: Seed of the run.
         device: Device of the run.
     """
@@ -106,13 +105,11 @@ class RunRecord:
         output_dir: str | Path,
         *,
         dataset: OpenedDataset,
-        splits: list[Split],
         seed: int,
         device: torch.device | str,
     ) -> None:
         self.folder = Path(output_dir)
         self.dataset = dataset
-        self.splits = splits
         self.seed = seed
         self.device = torch.device(device)
         self._lock: Any = None
@@ -125,7 +122,7 @@ class RunRecord:
         Raises:
             RunError: If the folder belongs to another run, is in use, or cannot be written.
         """
-        datalist = self.dataset.require(*self.splits)
+        datalist = self.dataset.datalist
         settings = running_config()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -140,8 +137,8 @@ class RunRecord:
                 Reason.OUTPUT_UNWRITABLE,
                 f"expected a folder to write to as output_dir, got {error.strerror}",
             ) from error
-        counts = ", ".join(f"{len(self.dataset.split(name))} {name}" for name in self.splits)
-        logger.info("Films: %s. Device: %s. Run folder: %s", counts, self.device, self.folder)
+        logger.info("%s", datalist)
+        logger.info("Device: %s. Run folder: %s", self.device, self.folder)
 
     def _acquire(self) -> None:
         try:
