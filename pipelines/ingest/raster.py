@@ -16,12 +16,12 @@ What is kept and what is changed:
 - Floating point, signed and 32-bit samples are refused: nothing says which value is black.
 """
 
-import re
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, NoReturn
 
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import Base as ExifTag
@@ -57,6 +57,10 @@ _OPENERS: dict[FileFormat, type[ImageFile]] = {
 _GREY_MODES = frozenset({"1", "L", "I;16", "I;16B", "I;16L"})
 _OTHER_MODES = frozenset({"P", "LA", "La", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _MAX_JPEG_SCANS = 100
+_TIFF_SEGMENTS = (
+    (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS),
+    (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.TILEBYTECOUNTS),
+)
 
 
 def read_raster(path: Path) -> Radiograph:
@@ -86,14 +90,16 @@ def read_raster(path: Path) -> Radiograph:
 
 
 def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) -> Radiograph:
-    with _refusing(Reason.CORRUPT):
+    with _refusing(Reason.CORRUPT, content, file_format):
         image = opener(content)
         bits = stored_bits(image)
     _check_header(image)
     if file_format is FileFormat.JPEG:
         _check_scans(content)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_strips(image, content)
     is_deep = bits == DEEP_BITS and image.mode not in _GREY_MODES
-    with _refusing(Reason.DECODE_FAILED):
+    with _refusing(Reason.DECODE_FAILED, content, file_format):
         samples = _decode(image, content, bits=bits, is_deep=is_deep)
         flags = _page_flags(image, file_format)
     pixels, is_transparent = to_pixels(samples, largest=_largest(image, bits))
@@ -125,23 +131,38 @@ def _decode(image: ImageFile, content: IO[bytes], *, bits: int, is_deep: bool) -
 
 
 @contextmanager
-def _refusing(reason: Reason) -> Iterator[None]:
-    # Turns a decoder's error into TRUNCATED where it says so, else into `reason`.
+def _refusing(reason: Reason, content: IO[bytes], file_format: FileFormat) -> Iterator[None]:
+    # Turns a decoder's error into TRUNCATED where the end is missing, else into `reason`.
     try:
         yield
     # Pillow lets through whatever its parsers meet: OSError, SyntaxError, struct.error and more.
     except Exception as error:
         if isinstance(error, PlainfilmError | MemoryError):
             raise
-        if isinstance(error, EOFError) or re.search("truncated|premature|not enough", str(error)):
-            raise InputError(
-                Reason.TRUNCATED, "expected a whole file, got one that ends early; copy it again"
-            ) from None
+        if "truncated" in str(error) or _ends_early(content, file_format):
+            _refuse_truncated()
         raise InputError(
             reason,
             f"expected an image that can be decoded, got {type(error).__name__} from Pillow; "
             "export the image again",
         ) from None
+
+
+def _refuse_truncated() -> NoReturn:
+    raise InputError(
+        Reason.TRUNCATED, "expected a whole file, got one that ends early; copy it again"
+    ) from None
+
+
+def _ends_early(content: IO[bytes], file_format: FileFormat) -> bool:
+    """Whether a file that cannot be decoded lacks its end, by what its format puts there."""
+    content.seek(0)
+    everything = content.read()
+    if file_format is FileFormat.TIFF:
+        order: Literal["little", "big"] = "little" if everything[:2] == b"II" else "big"
+        return int.from_bytes(everything[4:8], order) >= len(everything)
+    end = {FileFormat.PNG: b"IEND", FileFormat.JPEG: b"\xff\xd9"}.get(file_format, b"")
+    return end not in everything
 
 
 def _check_header(image: ImageFile) -> None:
@@ -153,6 +174,19 @@ def _check_header(image: ImageFile) -> None:
         )
     check_sides(image.height, image.width)
     check_samples(image.width * image.height * len(image.getbands()))
+
+
+def _check_strips(image: TiffImagePlugin.TiffImageFile, content: IO[bytes]) -> None:
+    if not image.tile or image.tile[0].codec_name != "libtiff":
+        return
+    # The library libtiff would write of what is missing to the standard error stream.
+    tags = image.tag_v2
+    for offsets, counts in _TIFF_SEGMENTS:
+        segments = zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)
+        if max((start + count for start, count in segments), default=0) > content.seek(
+            0, os.SEEK_END
+        ):
+            _refuse_truncated()
 
 
 def _check_scans(content: IO[bytes]) -> None:

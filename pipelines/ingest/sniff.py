@@ -3,6 +3,7 @@
 import re
 import stat
 import zlib
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,7 +11,7 @@ from typing import Literal, TypeAlias
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.guard import guard_input
 
-HEAD_BYTES = 4096
+_HEAD_BYTES = 4096
 
 
 class FileFormat(StrEnum):
@@ -44,6 +45,8 @@ _UNSUPPORTED = (
     (re.compile(rb"....ftyp(heic|heix|mif1|avif)", re.DOTALL), "HEIF"),
 )
 _NIFTI_MAGIC = ((344, b"n+1\0"), (4, b"n+2\0\r\n\x1a\n"))
+_NIFTI_MAGIC_END = 348
+_GZIP = zlib.MAX_WBITS | 16
 _NIFTI_PAIR_MAGIC = ((344, b"ni1\0"), (4, b"ni2\0\r\n\x1a\n"))
 # PS3.5 7.1.2: the length has four bytes after two reserved ones, or two bytes.
 _LONG_REPRESENTATIONS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
@@ -75,14 +78,6 @@ def sniff(path: Path) -> FileFormat:
     return _sniff_head(head)
 
 
-def gzip_head(content: bytes, size: int = HEAD_BYTES) -> bytes:
-    """Inflate the first bytes of gzip data, never more than `size`; what is broken gives less."""
-    try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(content, size)
-    except zlib.error:
-        return b""
-
-
 def _read_head(path: Path) -> bytes:
     with guard_input():
         # Opening a pipe would wait for a writer for ever.
@@ -91,11 +86,15 @@ def _read_head(path: Path) -> bytes:
                 Reason.NOT_AN_IMAGE, "expected a regular file, got a folder, pipe or device"
             )
         with path.open("rb") as content:
-            return content.read(HEAD_BYTES)
+            return content.read(_HEAD_BYTES)
 
 
 def _sniff_gzip(head: bytes) -> FileFormat:
-    if _has_any(gzip_head(head), _NIFTI_MAGIC):
+    inflated = b""
+    with suppress(zlib.error):
+        # No more than the magic needs: what is damaged behind it is for the reader to find.
+        inflated = zlib.decompressobj(_GZIP).decompress(head, _NIFTI_MAGIC_END)
+    if _has_any(inflated, _NIFTI_MAGIC):
         return FileFormat.NIFTI
     raise InputError(
         Reason.NOT_AN_IMAGE, "expected NIfTI inside gzip, got something else; unpack it first"

@@ -41,6 +41,7 @@ _CHANNELS = frozenset({1, 3})
 _MAX_SAMPLE_BYTES = 8
 _NIFTI_HEADER_BYTES = 540
 _MAX_NIFTI_OFFSET = 10_000_000
+_MAX_REST = 1_000_000
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
 _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
@@ -100,6 +101,8 @@ def _read_nifti(path: Path) -> _Slice:
         size = _checked_bytes(pixel_shape, dtype)
         content.seek(_checked_offset(int(header.get_data_offset())))
         values = _array(content.read(size), dtype, pixel_shape)
+        # Reaching the end of a packed file is what checks its sum.
+        content.read(_MAX_REST)
     slope, intercept = header.get_slope_inter()
     if slope is not None and (slope, intercept) != (1, 0):
         values = values * np.float32(slope) + np.float32(intercept)
@@ -191,9 +194,13 @@ def _payload(content: IO[bytes], header: VolumeHeader, size: int) -> bytes:
     if not header.is_compressed:
         return content.read(size)
     try:
-        return zlib.decompressobj(_ZLIB_OR_GZIP).decompress(content.read(), size)
+        stream = zlib.decompressobj(_ZLIB_OR_GZIP)
+        inflated = stream.decompress(content.read(), size)
+        # Reaching the end is what checks the sum.
+        stream.decompress(stream.unconsumed_tail, _MAX_REST)
     except zlib.error:
         _refuse_packing()
+    return inflated
 
 
 def _data_file(path: Path, name: str) -> Path:
