@@ -148,7 +148,7 @@ def _vessels(x: Plane, y: Plane, *, random: np.random.Generator) -> Plane:
     fine = _smooth_noise(x.shape, 3, random=random)
     coarse = _smooth_noise(x.shape, 9, random=random)
     hilar = np.exp(-(((np.abs(x) - 0.16) / 0.2) ** 2) - ((y - 0.46) / 0.16) ** 2)
-    return ((0.022 * fine + 0.03 * coarse) * (0.6 + 1.4 * hilar) + 0.09 * hilar).astype(np.float32)
+    return ((0.018 * fine + 0.02 * coarse) * (0.6 + 1.4 * hilar) + 0.07 * hilar).astype(np.float32)
 
 
 def _smooth_noise(shape: tuple[int, ...], sigma: float, *, random: np.random.Generator) -> Plane:
@@ -217,11 +217,11 @@ def _consolidation(x: Plane, y: Plane, *, random: np.random.Generator) -> Plane:
     for _ in range(int(random.integers(1, 4))):
         center_x = side * random.uniform(0.30, 0.52)
         center_y = random.uniform(0.34, 0.66)
-        radius_x, radius_y = random.uniform(0.13, 0.22), random.uniform(0.06, 0.11)
+        radius_x, radius_y = random.uniform(0.16, 0.26), random.uniform(0.08, 0.14)
         patch = np.exp(-(((x - center_x) / radius_x) ** 2) - ((y - center_y) / radius_y) ** 2)
-        patches += random.uniform(0.24, 0.38) * patch
+        patches += random.uniform(0.34, 0.46) * patch
         side *= float(random.choice([-1.0, 1.0], p=[0.3, 0.7]))
-    return np.clip(patches * ragged, 0, 0.42).astype(np.float32)
+    return np.clip(patches * ragged, 0, 0.44).astype(np.float32)
 
 
 def _expose(density: Plane, pose: Pose, *, random: np.random.Generator) -> Plane:

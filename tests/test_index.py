@@ -1,0 +1,73 @@
+"""Index a data set and report copies."""
+
+import shutil
+
+import pytest
+from dataset_fixture import make_chest_set, make_image, make_images
+
+from pipelines.datasets.datalist import Datalist
+from pipelines.datasets.index import write_datalist
+from pipelines.errors import ConfigurationError, DatasetError
+
+
+def test_writes_what_it_returns(tmp_path):
+    make_chest_set(tmp_path / "data")
+    datalist = write_datalist("chest_xray", tmp_path / "data", tmp_path / "out" / "list.json")
+    again = Datalist.read(tmp_path / "out" / "list.json")
+    assert datalist.val == again.val
+    assert datalist.classes == ("NORMAL", "PNEUMONIA")
+
+
+def test_the_default_output_is_in_the_working_directory(tmp_path, monkeypatch, capsys):
+    make_chest_set(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    write_datalist("chest_xray", tmp_path / "data")
+    assert (tmp_path / "datalist.json").is_file()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_can_be_indexed(tmp_path):
+    make_images(tmp_path, [f"{n}.png" for n in range(8)])
+    table = tmp_path / "labels.csv"
+    table.write_text("image,label\n" + "".join(f"{n}.png,{n % 2}\n" for n in range(8)))
+    datalist = write_datalist("file", table, tmp_path / "list.json")
+    assert len(datalist.train) == 6
+
+
+def test_copies_across_splits_and_classes_are_reported(tmp_path):
+    data = make_chest_set(tmp_path / "data", persons=20)
+    film = data / "train" / "NORMAL" / "IM-0003-0001.jpeg"
+    shutil.copy(film, data / "test" / "NORMAL" / "IM-9999-0001.jpeg")
+    make_image(data / "train" / "PNEUMONIA" / "person7_virus_700.jpeg", content=film.name)
+    notes = write_datalist("chest_xray", data, tmp_path / "list.json").notes
+    across = [note for note in notes if "figures on them are too good" in note]
+    assert len(across) == 1
+    assert across[0].startswith("1 images stand in ")
+    assert "test/NORMAL/IM-9999-0001.jpeg" in across[0]
+    assert any("1 images stand in two classes" in note for note in notes)
+
+
+def test_the_real_set_with_every_test_film_in_train(shared_data, tmp_path):
+    data = tmp_path / "dirty"
+    shutil.copytree(shared_data / "fracture_dirty", data)
+    for split in ("train", "test"):
+        make_images(data, [f"{split}/not fractured/{split}{n}.png" for n in range(4)])
+    datalist = write_datalist("class_folders", data, tmp_path / "list.json")
+    films = len(list((data / "test" / "fractured").iterdir()))
+    copies = sum(int(note.split()[0]) for note in datalist.notes if "too good" in note)
+    assert copies == films
+
+
+def test_a_misspelt_layout(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match="got 'class_folder'; did you mean 'class_folders'"
+    ):
+        write_datalist("class_folder", tmp_path)
+
+
+@pytest.mark.parametrize(("layout", "is_file"), [("file", False), ("class_folders", True)])
+def test_a_layout_for_the_other_kind_of_path(tmp_path, layout, is_file):
+    path = tmp_path / "there"
+    path.touch() if is_file else path.mkdir()
+    with pytest.raises(DatasetError, match="for the layout"):
+        write_datalist(layout, path)

@@ -1,0 +1,128 @@
+"""Laws of splits by patient."""
+
+from collections import Counter
+
+import pytest
+from dataset_fixture import make_image
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.datasets.films import LabelledFilm
+from pipelines.datasets.groups import Patient
+from pipelines.datasets.splits import choose_groups
+from pipelines.datasets.splitting import assign_splits
+from pipelines.errors import DatasetError
+from pipelines.ingest.sniff import FileFormat
+
+films = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=120)
+
+
+def choose(pairs, *, fraction=0.2, seed=0):
+    groups = [f"patient {group}" for group, _ in pairs]
+    return choose_groups(groups, [label for _, label in pairs], fraction=fraction, seed=seed)
+
+
+@given(films, st.randoms(), st.integers(0, 9))
+def test_the_order_of_films_does_not_matter(pairs, random, seed):
+    shuffled = random.sample(pairs, len(pairs))
+    assert choose(pairs, seed=seed) == choose(shuffled, seed=seed)
+
+
+@given(st.lists(st.integers(1, 4), min_size=30, max_size=80), st.floats(0.1, 0.5))
+def test_each_class_gets_its_share(sizes, fraction):
+    # Patients have one class each and up to four films; the first ten and more are of class 1.
+    pairs = [(number, int(number < 15)) for number, size in enumerate(sizes) for _ in range(size)]
+    chosen = choose(pairs, fraction=fraction)
+    for label in (0, 1):
+        of_class = [f"patient {number}" for number, each in pairs if each == label]
+        share = sum(group in chosen for group in of_class) / len(of_class)
+        assert abs(share - fraction) <= 4 / len(of_class)
+
+
+@given(films)
+def test_a_class_with_two_patients_of_its_own_is_on_both_sides(pairs):
+    chosen = choose(pairs)
+    labels = {}
+    for group, label in pairs:
+        labels.setdefault(f"patient {group}", set()).add(label)
+    strata = Counter(tuple(sorted(each)) for each in labels.values())
+    for stratum, members in strata.items():
+        inside = [group for group in chosen if tuple(sorted(labels[group])) == stratum]
+        assert (0 < len(inside) < members) == (members > 1)
+
+
+def test_no_more_patients_move_than_were_added():
+    before = [(number, 0) for number in range(100)]
+    after = [(number, 0) for number in range(110)]
+    moved = choose(before) - choose(after)
+    assert len(moved) <= 10
+
+
+def test_another_seed_gives_another_choice():
+    pairs = [(number, number % 2) for number in range(60)]
+    assert choose(pairs, seed=0) != choose(pairs, seed=1)
+
+
+@pytest.mark.parametrize(("fraction", "chosen"), [(0.0, 0), (1.0, 60)])
+def test_none_and_all(fraction, chosen):
+    assert len(choose([(number, 0) for number in range(60)], fraction=fraction)) == chosen
+
+
+def assign(tmp_path, rows, *, content=None):
+    """Rows of (name, label, split, patient)."""
+    made = [
+        LabelledFilm(
+            path=make_image(tmp_path / name, content=(content or {}).get(name, "")),
+            name=name,
+            label=label,
+            file_format=FileFormat.PNG,
+            split=split,
+        )
+        for name, label, split, _ in rows
+    ]
+    patients = [Patient(patient, patient) for *_, patient in rows]
+    return assign_splits(made, patients, fractions={"val": 0.25, "test": 0.2}, seed=0)
+
+
+def test_given_splits_stay(tmp_path):
+    rows = [
+        (f"{n}.png", n % 2, split, f"p{n}") for n, split in enumerate(["train", "val", "test"] * 8)
+    ]
+    assert assign(tmp_path, rows).splits == ("train", "val", "test") * 8
+
+
+def test_films_without_a_split_are_trained_on_when_others_validate(tmp_path):
+    rows = [("a.png", 0, None, "a"), ("b.png", 1, "val", "b")]
+    assert assign(tmp_path, rows).splits == ("train", "val")
+
+
+def test_validation_and_test_are_made_where_no_split_is_given(tmp_path):
+    rows = [(f"{n}.png", n % 2, None, f"p{n // 2}") for n in range(80)]
+    made = Counter(assign(tmp_path, rows).splits)
+    assert made["test"] == 16
+    assert made["val"] == 16
+
+
+def test_a_tiny_validation_split_is_merged_and_made_anew(tmp_path):
+    rows = [(f"{n}.png", n % 2, "train", f"p{n}") for n in range(100)] + [
+        ("v.png", 0, "val", "p1000")
+    ]
+    assigned = assign(tmp_path, rows)
+    assert Counter(assigned.splits)["val"] in {25, 26}
+    assert "of 1 films is too small" in assigned.notes[0]
+
+
+def test_copies_of_one_file_stay_on_one_side(tmp_path):
+    rows = [(f"{n}.png", 0, None, f"p{n}") for n in range(40)]
+    content = {name: str(int(name[:-4]) // 2) for name, *_ in rows}
+    splits = assign(tmp_path, rows, content=content).splits
+    assert splits[::2] == splits[1::2]
+    assert set(splits) == {"train", "val", "test"}
+
+
+def test_a_patient_in_two_given_splits_is_refused(tmp_path):
+    rows = [("train/a.png", 0, "train", "p1"), ("test/b.png", 0, "test", "p1")]
+    with pytest.raises(
+        DatasetError, match=r"got 1 patients in several[^\n]*\n.*train/a.png and test"
+    ):
+        assign(tmp_path, rows)
