@@ -1,0 +1,204 @@
+"""Training and evaluation as whole commands, on generated films and with a small network."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipelines.datasets.phantoms import write_samples
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BUNDLE = CHECKOUT / "bundles" / "pneumonia_classification"
+SMALL_NETWORK = {
+    "_target_": "monai.networks.nets.DenseNet",
+    "spatial_dims": 2,
+    "in_channels": 1,
+    "out_channels": 1,
+    "block_config": [1, 1],
+    "init_features": 8,
+    "growth_rate": 4,
+}
+SMALL = {
+    "network_def": SMALL_NETWORK,
+    "image_size": 32,
+    "batch_size": 4,
+    "num_workers": 0,
+    "device": "cpu",
+}
+
+
+def settings(**more):
+    pairs = (SMALL | more).items()
+    return [f"--set={key}={json.dumps(value)}" for key, value in pairs]
+
+
+def plainfilm(*arguments, cwd=CHECKOUT):
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env=environment()
+    )
+
+
+def environment():
+    # Small networks run quicker alone than with threads that wait for each other.
+    return dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "samples"
+    write_samples("chest", folder, count=24, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(samples, tmp_path_factory):
+    """A run of four epochs that nothing disturbed."""
+    output = tmp_path_factory.mktemp("runs") / "finished"
+    done = plainfilm(
+        *("train", "pneumonia_classification", "--data", samples, "--output", output),
+        *settings(**{"train.trainer.max_epochs": 4}),
+    )
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+def test_run_leaves_what_the_documentation_says(finished):
+    table = (CHECKOUT / "docs" / "run_folder.md").read_text("utf-8")
+    for name in [
+        "config.json",
+        "environment.json",
+        "datalist.json",
+        "log.csv",
+        "checkpoints/last.pt",
+        "curves.png",
+        "checkpoints/best.pt",
+        "model.pt",
+        "operating_point.json",
+        "metrics.json",
+        "metrics.csv",
+        "predictions.csv",
+        "confusion_matrix.csv",
+        "roc.png",
+    ]:
+        assert (finished / name).stat().st_size > 0, name
+        assert f"`{name}`" in table, name
+
+
+def test_log_has_a_row_an_epoch_and_tensorboard_all_that_is_watched(finished):
+    log = rows(finished / "log.csv")
+    assert [row["epoch"] for row in log] == ["1", "2", "3", "4"]
+    events = EventAccumulator(str(finished)).Reload()
+    scalars = events.Tags()["scalars"]
+    assert {"train/loss", "train/learning_rate", "validation/auroc"} <= set(scalars)
+    assert {"train/images", "validation/confusion_matrix"} <= set(events.Tags()["images"])
+    last = events.Scalars("validation/auroc")[-1].value
+    assert last == pytest.approx(float(log[-1]["val_auroc"]), abs=1e-5)
+
+
+def test_figures_are_those_of_the_validation_films(finished):
+    metrics = json.loads((finished / "metrics.json").read_text("utf-8"))
+    assert metrics["split"] == "validation"
+    listed = json.loads((finished / "datalist.json").read_text("utf-8"))["validation"]
+    predicted = rows(finished / "predictions.csv")
+    assert len(predicted) == len(listed) == metrics["n"]
+
+
+def test_killed_run_completes_the_same_result(samples, finished, tmp_path):
+    output = tmp_path / "cut"
+    arguments = [
+        *(sys.executable, "-m", "monai.bundle", "run"),
+        *("--config_file", str(BUNDLE / "configs" / "train.json")),
+        *("--dataset_dir", str(samples), "--output_dir", str(output)),
+        *(f"--{key}={json.dumps(value)}" for key, value in SMALL.items()),
+        "--train::trainer::max_epochs=4",
+    ]
+    begun = subprocess.Popen(
+        arguments, cwd=CHECKOUT, env=environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (output / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
+        assert begun.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.wait()
+    assert not (output / "metrics.json").exists()
+
+    again = subprocess.run(
+        arguments, cwd=CHECKOUT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert "Going on after epoch" in again.stdout
+    one, two = (torch.load(run / "model.pt", weights_only=True) for run in (finished, output))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    assert rows(finished / "predictions.csv") == rows(output / "predictions.csv")
+    assert len(rows(output / "log.csv")) == 4
+    assert not list(output.rglob(".writing-*"))
+
+
+def test_folder_of_a_run_with_other_settings_is_refused(samples, finished):
+    answer = plainfilm(
+        *("train", "pneumonia_classification", "--data", samples, "--output", finished),
+        *settings(batch_size=5, **{"train.trainer.max_epochs": 4}),
+    )
+    assert answer.returncode == 1
+    assert "batch_size" in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) <= 5
+
+
+def test_given_weights_are_evaluated_with_their_own_operating_point(samples, finished, tmp_path):
+    answer = plainfilm(
+        *("evaluate", "pneumonia_classification", "--data", samples, "--output", tmp_path / "e"),
+        *settings(weights=str(finished / "model.pt")),
+    )
+    assert answer.returncode == 0, answer.stderr
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text("utf-8"))
+    point = json.loads((finished / "operating_point.json").read_text("utf-8"))
+    assert metrics["split"] == "test"
+    assert metrics["threshold"] == point["threshold"]
+    films = list((samples / "test").rglob("*.*"))
+    assert len(rows(tmp_path / "e" / "predictions.csv")) == len(films)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        (lambda folder: None, "expected"),
+        (lambda folder: (folder / "train" / "NORMAL").mkdir(parents=True), "NORMAL"),
+    ],
+    ids=["no folder", "empty class"],
+)
+def test_data_that_cannot_be_used_is_refused_before_training(tmp_path, prepare, said):
+    folder = tmp_path / "data"
+    prepare(folder)
+    output = tmp_path / "run"
+    answer = plainfilm(
+        *("train", "pneumonia_classification", "--data", folder, "--output", output), *settings()
+    )
+    assert answer.returncode in {1, 2}
+    assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) <= 5
+    assert not output.exists()
+
+
+def test_patient_names_stay_out_of_the_run(samples, finished):
+    patients = {path.stem.split("_")[0] for path in samples.rglob("*.dcm")}
+    assert patients
+    identity = "SAMPLE-"
+    for path in finished.rglob("*"):
+        if path.is_file():
+            assert identity.encode() not in path.read_bytes(), path.name
