@@ -103,7 +103,7 @@ def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) 
         samples = _decode(image, content, bits=bits, is_deep=is_deep)
         flags = _page_flags(image, file_format)
     pixels, is_transparent = to_pixels(samples, largest=_largest(image, bits))
-    flags += ["transparency_on_black"] * is_transparent
+    flags += ["colour"] * (len(pixels) > 1) + ["transparency_on_black"] * is_transparent
     return Radiograph(
         pixels,
         spacing_mm=None,

@@ -5,8 +5,9 @@ What is done:
 - Axes of length 1 are dropped. Of the two that remain the faster one runs along the columns, the
   slower one down the rows, as they are stored; directions in the header turn nothing, since
   converters of radiographs rarely set them.
-- Unsigned 8-bit samples are scaled by 255. All others are stretched from the 0.5th to the 99.5th
-  percentile of the image, since nothing names a window, and flagged `voi_guessed`.
+- Unsigned 8-bit samples without a slope are scaled by 255. All others are stretched from the 0.5th
+  to the 99.5th percentile of the image, since nothing names a window, and flagged `voi_guessed`. An
+  image of one value becomes 0.5, as in DICOM.
 - Samples that are not finite become 0 and are flagged `not_finite`.
 - A spacing of exactly 1 by 1 is what writers put where it is unknown, and is taken so.
 """
@@ -34,7 +35,7 @@ from pipelines.ingest.volume_headers import (
     parse_metaimage,
     parse_nrrd,
 )
-from pipelines.radiograph import Provenance, Radiograph
+from pipelines.radiograph import Pixels, Provenance, Radiograph
 
 _PERCENTILES = (0.5, 99.5)
 _CHANNELS = frozenset({1, 3})
@@ -48,12 +49,13 @@ _MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """Values (height, width, channel), and the spacing of rows and columns in mm."""
+    """Stored values (height, width, channel), and what the header says of them."""
 
     values: npt.NDArray[Any]
     spacing_mm: tuple[float, float] | None
-    bits: int
     decoder: str
+    slope: float = 1.0
+    intercept: float = 0.0
 
 
 def read_volume(path: Path) -> Radiograph:
@@ -104,13 +106,12 @@ def _read_nifti(path: Path) -> _Slice:
         # Reaching the end of a packed file is what checks its sum.
         content.read(_MAX_REST)
     slope, intercept = header.get_slope_inter()
-    if slope is not None and (slope, intercept) != (1, 0):
-        values = values * np.float32(slope) + np.float32(intercept)
     unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
     zooms = tuple(float(zoom) * unit for zoom in header.get_zooms())
-    return _Slice(
-        values, _spacing_mm(zooms, row_axis, column_axis), dtype.itemsize * 8, decoder="nibabel"
-    )
+    spacing_mm = _spacing_mm(zooms, row_axis, column_axis)
+    if slope is None:
+        return _Slice(values, spacing_mm, decoder="nibabel")
+    return _Slice(values, spacing_mm, decoder="nibabel", slope=slope, intercept=intercept)
 
 
 def _read_text_headed(path: Path, file_format: FileFormat) -> _Slice:
@@ -127,12 +128,7 @@ def _read_text_headed(path: Path, file_format: FileFormat) -> _Slice:
     size = _checked_bytes(pixel_shape, header.dtype)
     with _data_file(path, header.data_file).open("rb") as content:
         values = _array(_payload(content, header, size), header.dtype, pixel_shape)
-    return _Slice(
-        values,
-        _spacing_mm(header.spacing, row_axis, column_axis),
-        header.dtype.itemsize * 8,
-        decoder="numpy",
-    )
+    return _Slice(values, _spacing_mm(header.spacing, row_axis, column_axis), decoder="numpy")
 
 
 def _plane_axes(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -235,35 +231,45 @@ def _spacing_mm(
 
 
 def _radiograph(found: _Slice, file_format: FileFormat) -> Radiograph:
-    values = np.moveaxis(found.values, 2, 0)
-    is_byte = values.dtype == np.uint8
-    flags = [] if is_byte else ["voi_guessed"]
-    finite = np.isfinite(values)
-    if not finite.all():
-        flags.append("not_finite")
-    low, high = (0.0, 255.0) if is_byte else _percentile_range(values[finite])
-    pixels = np.subtract(values, np.float32(low), dtype=np.float32, order="C")
-    pixels /= np.float32(high - low)
-    np.nan_to_num(pixels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    is_rescaled = (found.slope, found.intercept) != (1, 0)
+    is_byte = found.values.dtype == np.uint8 and not is_rescaled
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = np.moveaxis(found.values, 2, 0).astype(np.float32, order="C")
+        pixels *= np.float32(found.slope)
+        pixels += np.float32(found.intercept)
+        finite = np.isfinite(pixels)
+        low, high = (0.0, 255.0) if is_byte else _percentile_range(pixels[finite])
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        pixels -= np.float32(low)
+        pixels /= np.float32(high - low)
+    pixels[~finite] = 0
+    flags = {
+        "colour": len(pixels) > 1,
+        "not_finite": not finite.all(),
+        "voi_guessed": not is_byte,
+    }
     return Radiograph(
         np.clip(pixels, 0, 1, out=pixels),
         found.spacing_mm,
         Provenance(
             format=file_format,
-            bits=found.bits,
+            bits=found.values.dtype.itemsize * 8,
+            modality_lut="rescale" if is_rescaled else "none",
             voi="full_range" if is_byte else "percentile",
             decoder=found.decoder,
-            flags=tuple(sorted(flags)),
+            flags=tuple(flag for flag, is_set in flags.items() if is_set),
         ),
     )
 
 
-def _percentile_range(values: npt.NDArray[Any]) -> tuple[float, float]:
-    """Return the values that become 0 and 1; they differ even where the image is flat."""
+def _percentile_range(values: Pixels) -> tuple[float, float]:
+    """Return the values that become 0 and 1: the extremes where the percentiles are equal."""
     if not values.size:
         return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(values, _PERCENTILES))
-    return (low, high) if high > low else (low, low + 1.0)
+    extremes = float(values.min()), float(values.max())
+    low, high = np.percentile(values, _PERCENTILES, overwrite_input=True).tolist()
+    return (low, high) if low < high else extremes
 
 
 def _refuse_truncated() -> NoReturn:

@@ -92,7 +92,10 @@ def _images() -> Iterator[Case]:
     turned = stretched(-2.0 * BYTES + 7.0)
     yield Case("rescaled_nii", _bytes(bytes(content)), turned, ".nii", tolerance=1e-6)
     flat = np.full((ROWS, COLUMNS), 1234, np.uint16)
-    yield Case("flat", _bytes(nifti(flat)), np.zeros((1, ROWS, COLUMNS), np.float32), ".nii")
+    yield Case("flat", _bytes(nifti(flat)), np.full((1, ROWS, COLUMNS), 0.5, np.float32), ".nii")
+    spot = BYTES.astype(np.uint16) * 0
+    spot[4, 4] = 50
+    yield Case("spot", _bytes(nifti(spot)), (spot / np.float32(50))[np.newaxis], ".nii")
     holes = SHORTS.astype(np.float32)
     holes[3, 4], holes[5, 6], holes[7, 8] = np.nan, np.inf, -np.inf
     yield Case("not_finite", _bytes(nifti(holes)), _without_holes, ".nii")
