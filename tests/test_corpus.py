@@ -1,0 +1,90 @@
+"""The whole corpus in one folder, read by another process as a batch reads it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from corpus import Case, all_cases
+
+from pipelines.errors import Reason
+
+READ_ALL = """
+import json, sys
+from pathlib import Path
+from pipelines.errors import InputError
+from pipelines.ingest.collect import collect
+from pipelines.ingest.read import read_radiograph
+
+collection = collect(Path(sys.argv[1]))
+outcomes = [[refusal.filename, refusal.reason, refusal.message] for refusal in collection.refusals]
+for item in collection.items:
+    try:
+        radiograph = read_radiograph(item.path, frame=item.frame)
+        outcomes.append([item.filename, "read", repr(radiograph.provenance)])
+    except InputError as refusal:
+        outcomes.append([item.filename, refusal.reason, str(refusal)])
+[peak] = [line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line]
+loaded = [name for name in ("torch", "monai", "itk") if name in sys.modules]
+result = {"inputs": collection.inputs, "outcomes": outcomes, "peak": peak, "loaded": loaded}
+print(json.dumps(result))
+"""
+MAX_PEAK_KILOBYTES = 1_000_000
+MAX_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[str, Case]:
+    """All cases by the path of their file in the corpus folder, without the frame."""
+    return {
+        f"{module.removesuffix('_cases')}/{case.filename}": case
+        for module, members in all_cases().items()
+        for case in members
+    }
+
+
+@pytest.fixture(scope="module")
+def result(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> dict:
+    root = tmp_path_factory.mktemp("corpus")
+    for filename, case in cases.items():
+        (root / filename).parent.mkdir(exist_ok=True)
+        case.write(root / filename)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, str(root)],
+        capture_output=True,
+        text=True,
+        timeout=MAX_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not done.stderr, done.stderr[-2000:]
+    files = sum(path.is_file() for path in root.rglob("*"))
+    return json.loads(done.stdout) | {"root": str(root), "files": files}
+
+
+def test_each_case_has_its_outcome(cases: dict[str, Case], result: dict):
+    outcomes = {
+        filename.partition("#")[0]: (outcome, message)
+        for filename, outcome, message in result["outcomes"]
+    }
+    wrong = {}
+    for filename, case in cases.items():
+        expected = case.expect.value if isinstance(case.expect, Reason) else "read"
+        if outcomes[filename][0] != expected:
+            wrong[filename] = (expected, *outcomes[filename])
+    assert not wrong
+
+
+def test_every_file_is_accounted_for_once(result: dict):
+    filenames = [filename for filename, *_ in result["outcomes"]]
+    assert len(set(filenames)) == len(filenames) == result["inputs"]
+    assert len({filename.partition("#")[0] for filename in filenames}) == result["files"]
+
+
+def test_messages_name_no_path(result: dict):
+    assert not [message for *_, message in result["outcomes"] if result["root"] in message]
+
+
+def test_memory_and_imports(result: dict):
+    assert int(result["peak"].split()[1]) < MAX_PEAK_KILOBYTES
+    assert result["loaded"] == []
