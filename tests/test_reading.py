@@ -1,53 +1,115 @@
-import numpy as np
-import pydicom
+"""Configuration files are read with their lines, and what JSON and YAML do in silence is said."""
+
+import json
+
 import pytest
-import torch
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipelines.errors import InputError, Reason
-from pipelines.ingest.read import read_radiograph
-from pipelines.transforms.reading import LoadRadiographd, with_channels
+from pipelines.workflows import reading
+from pipelines.workflows.merging import walk
+from pipelines.workflows.reading import Document, read_document
 
-
-def test_film_becomes_a_tensor_rows_first(tmp_path):
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    Image.fromarray(pixels).save(tmp_path / "film.png")
-    image = LoadRadiographd(keys="image")({"image": tmp_path / "film.png"})["image"]
-    assert tuple(image.shape) == (1, 3, 4)
-    assert image.dtype == torch.float32
-    assert np.allclose(image.numpy()[0] * 255, pixels)
-    assert image.meta["filename_or_obj"].endswith("film.png")
+names = st.text(max_size=4).filter(lambda name: not {"#", "+", ":"} & {*name})
+values = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=8,
+)
 
 
-def test_dicom_brings_its_spacing_and_leaves_its_patient_behind(real_dicom, tmp_path):
-    film = pydicom.dcmread(next(real_dicom.rglob("RG3_UNCR.dcm")))
-    film.PatientName, film.PatientID = "CANARY^NAME", "CANARY77"
-    film.PixelSpacing = [0.2, 0.1]
-    film.save_as(tmp_path / "film.dcm")
-    image = LoadRadiographd(keys="image")({"image": tmp_path / "film.dcm"})["image"]
-    assert image.meta["spacing_mm"] == (0.2, 0.1)
-    assert image.affine.diagonal().tolist() == [0.2, 0.1, 1.0]
-    assert "CANARY" not in repr(dict(image.meta))
-    assert np.array_equal(image.numpy(), read_radiograph(tmp_path / "film.dcm").pixels)
+@given(
+    content=st.dictionaries(names.filter(bool), values, max_size=4), indent=st.none() | st.just(2)
+)
+def test_every_key_has_its_line(content, indent):
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    document = Document("x.json")
+    reading._find_json_lines(text, document)
+    assert document.problems == []
+    lines = text.split("\n")
+    for place, _ in walk(content):
+        last = place.rpartition("::")[2]
+        line = document.line_of(place)
+        assert line is not None
+        if place in document.lines and not last.isdigit():
+            assert json.dumps(last, ensure_ascii=False) in lines[line - 1]
 
 
-def test_colour_becomes_grey_by_luma_and_grey_is_repeated():
-    red = np.zeros((3, 2, 2), np.float32)
-    red[0] = 1.0
-    assert np.allclose(with_channels(red, 1), 0.299)
-    grey = np.random.default_rng(0).random((1, 2, 2), np.float32)
-    assert np.array_equal(with_channels(grey, 3), np.concatenate([grey] * 3))
-    with pytest.raises(InputError, match="1 or 3 channels, got 2"):
-        with_channels(red[:2], 1)
+def read(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    return read_document(path, name)
 
 
-def test_bad_file_is_refused_with_its_reason(tmp_path):
-    (tmp_path / "film.png").write_text("no film")
-    with pytest.raises(InputError) as seen:
-        LoadRadiographd(keys="image")({"image": tmp_path / "film.png"})
-    assert seen.value.reason is Reason.NOT_AN_IMAGE
+def test_json_keys_given_twice(tmp_path):
+    document = read(
+        tmp_path, "a.json", '{\n "a": {"x": 1,\n "x": 2},\n "b": [{"x": 1}, {"x": 1}]\n}'
+    )
+    (problem,) = document.problems
+    assert (problem.place, problem.line) == ("a::x", 3)
 
 
-def test_two_channels_are_refused():
-    with pytest.raises(ValueError, match="expected 1 or 3 channels, got 2"):
-        LoadRadiographd(keys="image", channels=2)
+@pytest.mark.parametrize(
+    ("text", "said", "line"),
+    [
+        ('{\n"a": 1\n"b": 2}', "no valid JSON: Expecting ',' delimiter", 3),
+        ("[1]", "expected an object with keys, got list", None),
+        ("", "no valid JSON", 1),
+    ],
+)
+def test_json_that_is_none(tmp_path, text, said, line):
+    (problem,) = read(tmp_path, "a.json", text).problems
+    assert said in problem.message
+    assert problem.line == line
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("1e-4", "write 1.0e-4"),
+        ("1E5", "write 1.0e+5"),
+        ("1.5e3", "write 1.5e+3"),
+        ("010", "octal number 8"),
+        ("no", "as false"),
+        ("Yes", "as true"),
+        ("off", "as false"),
+        ("1:30", "base 60"),
+    ],
+)
+def test_yaml_traps(tmp_path, written, said):
+    document = read(tmp_path, "a.yaml", f"first: 1\nlist:\n  - x: {written}\n")
+    (problem,) = document.problems
+    assert (problem.place, problem.line) == ("list::0::x", 3)
+    assert said in problem.message
+
+
+@pytest.mark.parametrize(
+    "written", ["1.0e-4", "10", "0", "0.5", "'no'", '"1e-4"', "true", "name", "08"]
+)
+def test_yaml_that_is_fine(tmp_path, written):
+    assert read(tmp_path, "a.yaml", f"x: {written}\n").problems == []
+
+
+def test_yaml_merge_keys_and_twice_given_keys(tmp_path):
+    document = read(tmp_path, "a.yaml", "base: &b {x: 1}\nother:\n  <<: *b\n  y: 1\n  y: 2\n")
+    assert [(each.place, each.line) for each in document.problems] == [
+        ("other", 3),
+        ("other::y", 5),
+    ]
+
+
+def test_yaml_that_is_none(tmp_path):
+    (problem,) = read(tmp_path, "a.yaml", "a: [1\nb: 2\n").problems
+    assert "no valid YAML" in problem.message
+    assert problem.line in {2, 3}
+
+
+def test_empty_yaml_is_an_empty_overlay(tmp_path):
+    document = read(tmp_path, "a.yaml", "# nothing\n")
+    assert (document.content, document.problems) == ({}, [])
+
+
+def test_file_that_is_no_text(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
+    (problem,) = read_document(tmp_path / "a.json", "a.json").problems
+    assert "UTF-8" in problem.message

@@ -104,8 +104,8 @@ def check_metadata(metadata: Mapping[str, object]) -> Iterator[Complaint]:
     yield from _check_fields("", metadata, _REQUIRED, _OPTIONAL)
     yield from _check_version(metadata)
     for name, value in metadata.items():
-        if _FORMAT_NAME.fullmatch(name) and isinstance(value, Mapping):
-            yield from _check_format(name, value)
+        if _FORMAT_NAME.fullmatch(name):
+            yield from _check_format(name, value if isinstance(value, Mapping) else {})
 
 
 def _check_fields(

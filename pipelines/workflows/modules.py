@@ -1,6 +1,7 @@
 """What a source file binds at its top level, read without importing it."""
 
 import ast
+import functools
 import importlib.util
 from dataclasses import dataclass, field
 from enum import Enum
@@ -70,6 +71,16 @@ def submodule(folder: Path, name: str, dotted: str) -> Module | Opaque | None:
 
 
 def _parsed(path: Path, name: str, folder: Path | None) -> Module | Opaque:
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return Opaque.OPAQUE
+    return _parsed_once(path, name, folder, changed)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed_once(path: Path, name: str, folder: Path | None, _changed: int) -> Module | Opaque:
+    """Parse a file; parsed again only when it has changed, for several bundles share sources."""
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)

@@ -7,7 +7,7 @@ from pipelines.nearest import nearest
 from pipelines.workflows.components import TARGET, is_component
 from pipelines.workflows.merging import first_missing, look_up
 from pipelines.workflows.reading import SEPARATOR
-from pipelines.workflows.references import Complaint, is_within
+from pipelines.workflows.references import Complaint, absolute, is_within
 
 
 class Kind(StrEnum):
@@ -90,10 +90,18 @@ def check_names(config: Mapping[str, object], kind: Kind) -> Iterator[Complaint]
     """Find arguments that MONAI expects to refer to an id of a fixed name."""
     for place, name in _REFERRED[kind].items():
         value = look_up(config, place)
-        if value is not None and not _refers_to(value, name):
+        if isinstance(value, str):
+            value = absolute(place, value)
+        if value is not None and not _refers_to(value, name) and not _leads_nowhere(value, config):
             yield Complaint(place, f"MONAI expects '@{name}' here; move the value there")
     if kind is Kind.TRAIN:
         yield from _check_train_handlers(look_up(config, "train::handlers"))
+
+
+def _leads_nowhere(value: object, config: Mapping[str, object]) -> bool:
+    """Whether this is a reference that the check of references complains about."""
+    is_reference = isinstance(value, str) and value.startswith("@")
+    return is_reference and first_missing(config, str(value)[1:]) is not None
 
 
 def _check_train_handlers(handlers: object) -> Iterator[Complaint]:
@@ -117,4 +125,4 @@ def _check_train_handlers(handlers: object) -> Iterator[Complaint]:
 def _refers_to(value: object, name: str) -> bool:
     if not isinstance(value, str):
         return False
-    return value.startswith("$") or value.replace("#", SEPARATOR) == f"@{name}"
+    return value.startswith("$") or absolute("", value) == f"@{name}"
