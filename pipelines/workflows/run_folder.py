@@ -9,6 +9,7 @@ import platform
 import subprocess
 import time
 import uuid
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,6 @@ class RunRecord:
         self.dataset = dataset
         self.seed = seed
         self.device = torch.device(device)
-        self._lock: Any = None
 
     def start(self) -> None:
         """Check the data, then open the folder: new, or to go on with the same settings.
@@ -145,10 +145,11 @@ class RunRecord:
             import fcntl
         except ImportError:  # Windows: two writers are not detected there.
             return
-        self._lock = (self.folder / ".lock").open("w")
+        lock = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR)
+        weakref.finalize(self, os.close, lock)
         try:
             # The kernel drops the lock with the process, however it ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunError(
                 Reason.OUTPUT_UNWRITABLE,
