@@ -42,6 +42,7 @@ class Codestream(NamedTuple):
         signed: Whether samples are two's complement (JPEG 2000 only).
         to_rgb: Whether a decoder that follows the codestream turns its components to RGB; None if
             it does not say.
+        tiles: Parts that are encoded apart (JPEG 2000 only).
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Codestream(NamedTuple):
     precision: int
     signed: bool = False
     to_rgb: bool | None = None
+    tiles: int = 1
 
 
 def parse(encoded: bytes, syntax: Syntax) -> Codestream:
@@ -79,7 +81,7 @@ def check(codestream: Codestream, layout: PixelLayout) -> None:
 
     Raises:
         InputError: PIXEL_LENGTH_MISMATCH if size or components differ; INVALID_ATTRIBUTE if
-            samples have more bits than the header allocates.
+            samples have more bits than the header allocates; CORRUPT for too many tiles.
     """
     said = (codestream.rows, codestream.columns, codestream.components)
     expected = (layout.rows, layout.columns, layout.photometric.samples)
@@ -89,6 +91,8 @@ def check(codestream: Codestream, layout: PixelLayout) -> None:
             f"expected rows, columns and samples {expected} from the header, got {said} in the "
             "codestream; export the image again",
         )
+    if codestream.tiles > _MAX_TILES:
+        refuse_corrupt(f"at most {_MAX_TILES} tiles in JPEG 2000", str(codestream.tiles))
     if not 1 <= codestream.precision <= layout.bits_allocated:
         raise InputError(
             Reason.INVALID_ATTRIBUTE,
@@ -140,9 +144,6 @@ def _parse_jpeg_2000(encoded: bytes) -> Codestream:
     depth, across, down = struct.unpack_from(">3B", encoded, start + 42)
     if not (left < width and top < height and tile_width and tile_height and across and down):
         refuse_corrupt("a JPEG 2000 image of some size", "none")
-    tiles = -(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height)
-    if tiles > _MAX_TILES:
-        refuse_corrupt(f"at most {_MAX_TILES} tiles in JPEG 2000", str(tiles))
     return Codestream(
         rows=-(-height // down) - -(-top // down),
         columns=-(-width // across) - -(-left // across),
@@ -150,6 +151,7 @@ def _parse_jpeg_2000(encoded: bytes) -> Codestream:
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
         to_rgb=_component_transform(encoded, start),
+        tiles=-(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height),
     )
 
 

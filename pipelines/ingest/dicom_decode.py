@@ -103,7 +103,10 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
     for decoder in decoders:
         try:
             samples = decoder.decode(request)
-        except (ArithmeticError, LookupError, OSError, RuntimeError, SyntaxError, ValueError):
+        except Exception as error:
+            # Each library has its own ways to say that a codestream is broken.
+            if isinstance(error, MemoryError):
+                raise
             continue
         return Decoded(
             _widen(samples, request),
@@ -198,8 +201,8 @@ _ORDER = {
     Syntax.JPEG_LOSSLESS_SV1: [_GDCM],
     Syntax.JPEG_LS_LOSSLESS: [_JPEGLS, _GDCM],
     Syntax.JPEG_LS_NEAR: [_JPEGLS, _GDCM],
-    Syntax.JPEG_2000_LOSSLESS: [_OPENJPEG, _GDCM],
-    Syntax.JPEG_2000: [_OPENJPEG, _GDCM],
+    Syntax.JPEG_2000_LOSSLESS: [_OPENJPEG],
+    Syntax.JPEG_2000: [_OPENJPEG],
     Syntax.HTJ2K_LOSSLESS: [_OPENJPEG],
     Syntax.HTJ2K_LOSSLESS_RPCL: [_OPENJPEG],
     Syntax.HTJ2K: [_OPENJPEG],

@@ -81,7 +81,17 @@ def decode_pillow(request: Request) -> npt.NDArray[np.generic]:
 
 
 def decode_gdcm(request: Request) -> npt.NDArray[np.generic]:
-    """Decode every JPEG but HTJ2K with GDCM; (rows, columns) or (rows, columns, 3)."""
+    """Decode JPEG at 12 bit, JPEG lossless and JPEG-LS with GDCM.
+
+    Args:
+        request: What is to be decoded.
+
+    Returns:
+        The samples: (rows, columns) or (rows, columns, 3).
+
+    Raises:
+        ValueError: If GDCM cannot decode it.
+    """
     gdcm = _quiet_gdcm()
     layout, codestream = request.layout, request.codestream
     fragment = gdcm.Fragment()
@@ -108,9 +118,11 @@ def decode_gdcm(request: Request) -> npt.NDArray[np.generic]:
             codestream.components, allocated, precision, precision - 1, int(layout.signed)
         )
     )
-    # The binding gives the bytes as a string.
-    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return _interleaved(_flat(buffer, precision), request)
+    # The binding gives the bytes as a string, and none where it fails.
+    text = image.GetBuffer()
+    if text is None:
+        raise ValueError("expected a codestream that GDCM can decode, got another")
+    return _interleaved(_flat(text.encode("utf-8", "surrogateescape"), precision), request)
 
 
 @cache
