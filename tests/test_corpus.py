@@ -6,7 +6,7 @@ import sys
 import warnings
 
 import pytest
-from corpus import Case, all_cases
+from corpus import Case, dicom_cases, raster_cases, volume_cases
 
 from pipelines.errors import Reason
 
@@ -38,9 +38,13 @@ MAX_SECONDS = 60
 def cases() -> dict[str, Case]:
     """All cases by the path of their file in the corpus folder, without the frame."""
     return {
-        f"{module.removesuffix('_cases')}/{case.filename}": case
-        for module, members in all_cases().items()
-        for case in members
+        f"{folder}/{case.filename}": case
+        for folder, module in (
+            ("dicom", dicom_cases),
+            ("raster", raster_cases),
+            ("volume", volume_cases),
+        )
+        for case in module.cases()
     }
 
 

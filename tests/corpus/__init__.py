@@ -1,7 +1,5 @@
 """Awkward inputs, one case each: how to write the file and what reading it must give."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +44,3 @@ class Case:
         np.testing.assert_allclose(
             radiograph.pixels, self.expect, rtol=0, atol=self.tolerance, err_msg=self.name
         )
-
-
-def all_cases() -> dict[str, list[Case]]:
-    """The cases of every module of this package whose name ends in `_cases`, by module."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    names = sorted(name for name in modules if name.endswith("_cases"))
-    return {name: importlib.import_module(f"{__name__}.{name}").cases() for name in names}

@@ -98,11 +98,11 @@ def _native() -> Iterator[Case]:
     yield case("odd_length_padded", padded, looks(linear(odd, 128, 256), flags=set()))
     longer = written(PixelData=GREY12.tobytes() + bytes(10))
     yield case("pixels_longer", longer, looks(PLAIN, flags={"pixel_data_longer"}))
-    nested = film()
-    nested.RequestAttributesSequence = [film(PixelData=None)]
-    nested["RequestAttributesSequence"].is_undefined_length = True
-    nested.RequestAttributesSequence[0].is_undefined_length_sequence_item = True
     for name, syntax in (("explicit", EXPLICIT), ("implicit", IMPLICIT)):
+        nested = film()
+        nested.RequestAttributesSequence = [film(PixelData=None)]
+        nested["RequestAttributesSequence"].is_undefined_length = True
+        nested.RequestAttributesSequence[0].is_undefined_length_sequence_item = True
         write = _saved(nested, syntax)
         yield case(f"nested_undefined_{name}", write, looks(PLAIN, flags=set()))
     large = written(**{"00091001": ("OB", bytes(300_000))})
