@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipelines.errors import PlainfilmError, Reason
@@ -60,20 +61,9 @@ def gather_films(folder: Path) -> None:
 
     Args:
         folder: Where to put them; made as needed.
-
-    Raises:
-        PlainfilmError: If the packages that carry the films are not installed.
     """
-    try:
-        import data_store
-        from pydicom.data import get_testdata_file
-    except ImportError as error:
-        raise PlainfilmError(
-            Reason.FILE_UNREADABLE,
-            "expected the package pydicom-data with real films; run `make demo`, which installs it",
-        ) from error
+    real = sorted(_installed("data_store").rglob("RG[13]_*.dcm"))
     folder.mkdir(parents=True, exist_ok=True)
-    real = sorted(Path(data_store.__file__).parent.rglob("RG[13]_*.dcm"))
     for film in real:
         shutil.copy(film, folder / film.name)
     first = real[0].read_bytes()
@@ -81,7 +71,22 @@ def gather_films(folder: Path) -> None:
     (folder / "cut_off.dcm").write_bytes(first[: len(first) // 2])
     (folder / "letter.dcm").write_text("This is a letter, whatever its name says.\n")
     (folder / "empty.dcm").write_bytes(b"")
-    shutil.copy(str(get_testdata_file("reportsi.dcm", download=False)), folder / "report.dcm")
+    shutil.copy(_installed("pydicom") / "data" / "test_files" / "reportsi.dcm", folder)
+
+
+def _installed(package: str) -> Path:
+    """Return the folder of a package without importing it: only its files are wanted.
+
+    Raises:
+        PlainfilmError: If the package is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise PlainfilmError(
+            Reason.FILE_UNREADABLE,
+            f"expected the package {package} with real films; run `make demo`, which installs it",
+        )
+    return Path(spec.origin).parent
 
 
 def _run(*arguments: object, allowed: int = 0) -> int:
