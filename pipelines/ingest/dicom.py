@@ -70,7 +70,6 @@ def _decode(source: Source, header: DicomHeader, frame: int) -> Decoded:
         native_frame(source, header, frame),
         header.layout,
         little=header.attributes.encoding.little,
-        words=header.pixel_data.representation != b"OB",
     )
 
 

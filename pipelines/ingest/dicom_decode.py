@@ -51,22 +51,19 @@ class _Decoder(NamedTuple):
     decode: _Decode
 
 
-def decode_native(frame: bytes, layout: PixelLayout, *, little: bool, words: bool) -> Decoded:
+def decode_native(frame: bytes, layout: PixelLayout, *, little: bool) -> Decoded:
     """Turn the bytes of an uncompressed frame into samples.
 
     Args:
         frame: The bytes, `layout.frame_bytes` of them.
         layout: Their form.
         little: Whether the file is written in little endian.
-        words: Whether 8-bit samples are written in 16-bit words, whose bytes big endian swaps.
 
     Returns:
         The samples; a view of `frame` where it can be.
     """
     kind = "u1" if layout.bits_allocated == 8 else "<u2" if little else ">u2"  # noqa: PLR2004
     samples = np.frombuffer(frame, kind)
-    if kind == "u1" and words and not little:
-        samples = samples.view("<u2").byteswap().view("u1")
     samples = _in_rows(samples.astype(samples.dtype.newbyteorder("="), copy=False), layout)
     return Decoded(samples, layout.photometric, "numpy")
 

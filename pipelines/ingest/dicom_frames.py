@@ -1,5 +1,7 @@
 """The bytes of one frame: cut out of PixelData without reading the other frames."""
 
+import numpy as np
+
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.dicom_elements import (
     ITEM,
@@ -25,17 +27,26 @@ def native_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
 
     Args:
         source: Where the pixels stand.
-        header: The header; `layout.frame_bytes` of it are read.
+        header: The header; `layout.frame_bytes` are read.
         frame: Index from 0; the caller has checked it.
 
     Returns:
-        The bytes as the file has them.
+        The bytes, 16-bit samples in the byte order of the file.
 
     Raises:
         InputError: TRUNCATED if the file ends before.
     """
     size = header.layout.frame_bytes
-    return source.read(header.pixel_data.start + frame * size, size)
+    first = frame * size
+    in_words = header.pixel_data.representation == b"OW" and header.layout.bits_allocated == 8  # noqa: PLR2004
+    if header.attributes.encoding.little or not in_words:
+        return source.read(header.pixel_data.start + first, size)
+    # Big endian swaps the bytes of words, and a frame of odd length begins within one.
+    before = first % 2
+    words = source.read(
+        header.pixel_data.start + first - before, before + size + (before + size) % 2
+    )
+    return np.frombuffer(words, "<u2").byteswap().tobytes()[before : before + size]
 
 
 def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
