@@ -43,10 +43,9 @@ def native_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
         return source.read(header.pixel_data.start + first, size)
     # Big endian swaps the bytes of words, and a frame of odd length begins within one.
     before = first % 2
-    words = source.read(
-        header.pixel_data.start + first - before, before + size + (before + size) % 2
-    )
-    return np.frombuffer(words, "<u2").byteswap().tobytes()[before : before + size]
+    length = before + size
+    words = source.read(header.pixel_data.start + first - before, length + length % 2)
+    return np.frombuffer(words, "<u2").byteswap().tobytes()[before:length]
 
 
 def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:

@@ -66,13 +66,21 @@ def render_grey(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -
     stored = stored_values(decoded, layout)
     modality, values = _modality(stored, attributes, signed=layout.signed, flags=flags)
     voi, function, centred = _values_of_interest(samples, values, attributes, flags)
-    inverted = (
-        layout.photometric is Photometric.MONOCHROME1
-        or attributes.text("PresentationLUTShape") == "INVERSE"
-    )
+    inverted = _inverted(layout, attributes, flags)
     table = (0.5 - centred if inverted else 0.5 + centred).astype(np.float32)
     pixels = look_up(samples, table)[None]
     return Grey(pixels, modality, voi, function, inverted, flags)
+
+
+def _inverted(layout: PixelLayout, attributes: Attributes, flags: set[str]) -> bool:
+    shape = attributes.text("PresentationLUTShape")
+    if layout.photometric is not Photometric.MONOCHROME1:
+        return shape == "INVERSE"
+    # DX asks for INVERSE here (PS3.3 C.8.11.3.1): that is the same inversion, said twice. Against
+    # IDENTITY the pixels' own attribute is followed; some viewers follow the other one.
+    if shape == "IDENTITY":
+        flags.add("polarity_contradictory")
+    return True
 
 
 def stored_values(decoded: Decoded, layout: PixelLayout) -> FloatTable:

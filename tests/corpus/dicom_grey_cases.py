@@ -42,7 +42,8 @@ def _polarity() -> Iterator[Case]:
     yield case("monochrome1", written(**one), turned)
     yield case("monochrome1_inverse", written(**one, **inverse), turned)
     identity = {"PresentationLUTShape": "IDENTITY"}
-    yield case("monochrome1_identity", written(**one, **identity), turned)
+    contradictory = looks(1 - PLAIN, flags={"polarity_contradictory"}, inverted=True)
+    yield case("monochrome1_identity", written(**one, **identity), contradictory)
     yield case("monochrome2_inverse", written(**inverse), turned)
     yield case("monochrome2_identity", written(**identity), looks(PLAIN, inverted=False))
     guessed = looks(1 - between(GREY12), flags={"voi_guessed"}, voi="percentile", inverted=True)
