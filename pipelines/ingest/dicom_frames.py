@@ -20,6 +20,8 @@ _FRAGMENTS = Encoding(explicit=False, little=True)
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
 """First bytes of a codestream: JPEG and JPEG-LS, JPEG 2000."""
 _HEADROOM = 1_000_000
+_MAX_WAVELET_BYTES = 64_000_000
+"""JPEG 2000 decodes 5 to 10 MB a second on one core; the largest films have some 30 MB."""
 
 
 def native_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
@@ -62,7 +64,7 @@ def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
     Raises:
         InputError: TRUNCATED if the file ends before; CORRUPT if there are no fragments;
             PIXEL_LENGTH_MISMATCH if there are fewer than frames; TOO_LARGE if the codestream is
-            longer than uncompressed pixels would be.
+            longer than uncompressed pixels would be, or would take too long to decode.
     """
     table, fragments = _fragments(source, header.pixel_data)
     if header.frames == 1:
@@ -73,10 +75,12 @@ def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
         chosen = _by_starts(source, header, fragments, table)[frame]
     size = sum(fragment.length for fragment in chosen)
     largest = header.layout.frame_bytes * 5 // 4 + _HEADROOM
+    if header.syntax.wavelet:
+        largest = min(largest, _MAX_WAVELET_BYTES)
     if size > largest:
         raise InputError(
             Reason.TOO_LARGE,
-            f"expected at most {largest} bytes of codestream from the header, got {size}",
+            f"expected at most {largest} bytes of codestream for this image, got {size}",
         )
     return b"".join(source.read(fragment.start, fragment.length) for fragment in chosen)
 

@@ -59,11 +59,25 @@ class Syntax(StrEnum):
         return self in {Syntax.JPEG_BASELINE, Syntax.JPEG_EXTENDED}
 
     @property
+    def wavelet(self) -> bool:
+        """Whether it is of the JPEG 2000 family, which takes long to decode."""
+        return self in _WAVELET
+
+    @property
     def lossy(self) -> bool:
         """Whether decoded samples may differ from the ones that were encoded."""
         return self.cosine or self in {Syntax.JPEG_LS_NEAR, Syntax.JPEG_2000, Syntax.HTJ2K}
 
 
+_WAVELET = frozenset(
+    {
+        Syntax.JPEG_2000_LOSSLESS,
+        Syntax.JPEG_2000,
+        Syntax.HTJ2K_LOSSLESS,
+        Syntax.HTJ2K_LOSSLESS_RPCL,
+        Syntax.HTJ2K,
+    }
+)
 _NATIVE = frozenset({Syntax.IMPLICIT, Syntax.EXPLICIT, Syntax.DEFLATED, Syntax.BIG_ENDIAN})
 
 
