@@ -139,7 +139,8 @@ def test_an_output_that_is_not_finite_is_refused_alone(bundle, films, tmp_path, 
 
 
 def stop_after(monkeypatch, count: int) -> None:
-    """End the process, as far as a test can, after `count` batches."""
+    """End the process, as far as a test can, after `count` batches; one runs at a time."""
+    monkeypatch.setattr("pipelines.inference.engine.usable_cores", lambda: 1)
     infer: Callable = batch.BatchPredictor._infer
     done = []
 

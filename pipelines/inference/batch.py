@@ -9,11 +9,11 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -25,6 +25,8 @@ from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
+from pipelines.inference.overlap import one_thread_an_operation, overlapped
+from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
 from pipelines.inference.thumbnails import Picture, Thumbnails, stretched
 from pipelines.ingest.collect import Item
@@ -80,6 +82,10 @@ class _Film:
     stamp: Stamp
 
 
+_Batch: TypeAlias = list[tuple[_Film, ReadOutcome]]
+_Record: TypeAlias = Classification | Refusal
+
+
 class BatchPredictor:
     """The evaluator of an `inference.json`: predicts a folder, writes tables and a picture.
 
@@ -121,6 +127,10 @@ class BatchPredictor:
         Raises:
             PlainfilmError: If input, output, weights or configuration are wrong.
         """
+        with one_thread_an_operation(enabled=self.engine.at_once > 1):
+            return self._run()
+
+    def _run(self) -> Mapping[str, Any]:
         started = time.monotonic()
         _check_writable(self.output)
         about = self._about()
@@ -136,13 +146,11 @@ class BatchPredictor:
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
 
         reading = time.monotonic()
-        for batch, answers in self._predict(todo, thumbnails):
-            with _output_errors():
-                journal.add(
-                    Entry(film.item.frame, film.stamp, record)
-                    for film, record in zip(batch, answers, strict=True)
-                )
-            records.update(zip((film.position for film in batch), answers, strict=True))
+        predicted = self._predict(todo, journal)
+        for film, prepared, record in progress(predicted, "predicting", total=len(todo)):
+            records[film.position] = record
+            if isinstance(record, Classification) and isinstance(prepared, torch.Tensor):
+                thumbnails.offer(film.position, prepared)
         seconds = time.monotonic() - reading
 
         speed = {
@@ -185,39 +193,37 @@ class BatchPredictor:
         return journal
 
     def _predict(
-        self, todo: Sequence[_Film], thumbnails: Thumbnails
-    ) -> Iterator[tuple[list[_Film], Sequence[Classification | Refusal]]]:
-        """Read and predict; give films and their records as soon as they are there."""
+        self, todo: Sequence[_Film], journal: Journal
+    ) -> Iterator[tuple[_Film, ReadOutcome, _Record]]:
+        """Read and predict films, and hand them out once they stand in the journal."""
         read = self.reader.read(lambda film: self.dataset.load(film.item), todo)
-        batch: list[tuple[_Film, torch.Tensor]] = []
-        for film, outcome in progress(read, "predicting", total=len(todo)):
-            if isinstance(outcome, PlainfilmError):
-                yield [film], [Refusal.of(film.item.filename, outcome)]
-                continue
-            if batch and batch[0][1].shape != outcome.shape:
-                yield self._infer(batch, thumbnails)
-                batch = []
-            batch.append((film, outcome))
-            if len(batch) == self.engine.batch_size:
-                yield self._infer(batch, thumbnails)
-                batch = []
-        if batch:
-            yield self._infer(batch, thumbnails)
+        batches = _in_batches(read, self.engine.batch_size)
+        for batch, records in overlapped(self._infer, batches, at_once=self.engine.at_once):
+            entries = [
+                Entry(film.item.frame, film.stamp, record)
+                for (film, _), record in zip(batch, records, strict=True)
+            ]
+            with _output_errors():
+                journal.add(entries)
+            yield from ((*pair, record) for pair, record in zip(batch, records, strict=True))
 
-    def _infer(
-        self, batch: Sequence[tuple[_Film, torch.Tensor]], thumbnails: Thumbnails
-    ) -> tuple[list[_Film], Sequence[Classification | Refusal]]:
-        films = [film for film, _ in batch]
-        logits = self.engine(torch.stack([prepared for _, prepared in batch]))
-        records = self.postprocessing([film.item.filename for film in films], logits)
-        for (film, prepared), record in zip(batch, records, strict=True):
-            if isinstance(record, Classification):
-                thumbnails.offer(film.position, prepared)
-        return films, records
+    def _infer(self, batch: _Batch) -> tuple[_Batch, Sequence[_Record]]:
+        """Make a record of each film, whether it was read or refused."""
+        names = [film.item.filename for film, _ in batch]
+        prepared = {
+            n: o for n, (_, o) in zip(names, batch, strict=True) if isinstance(o, torch.Tensor)
+        }
+        answers: dict[str, _Record] = {
+            name: Refusal.of(name, outcome)
+            for name, (_, outcome) in zip(names, batch, strict=True)
+            if isinstance(outcome, PlainfilmError)
+        }
+        if prepared:
+            logits = self.engine(torch.stack(list(prepared.values())))
+            answers |= zip(prepared, self.postprocessing(list(prepared), logits), strict=True)
+        return batch, [answers[name] for name in names]
 
-    def _draw(
-        self, records: Mapping[int, Classification | Refusal], thumbnails: Thumbnails
-    ) -> None:
+    def _draw(self, records: Mapping[int, _Record], thumbnails: Thumbnails) -> None:
         """Draw the first predicted films; those of an earlier run are read once more."""
         predicted = [
             (position, record)
@@ -236,9 +242,7 @@ class BatchPredictor:
         read = self.reader.read(self.dataset.__getitem__, [position])
         return next((stretched(film) for _, film in read if isinstance(film, torch.Tensor)), None)
 
-    def _write(
-        self, records: Sequence[Classification | Refusal], about: Mapping[str, object]
-    ) -> Mapping[str, Any]:
+    def _write(self, records: Sequence[_Record], about: Mapping[str, object]) -> Mapping[str, Any]:
         collection = self.dataset.collection
         refused = [record for record in records if isinstance(record, Refusal)]
         write_tables(
@@ -250,6 +254,24 @@ class BatchPredictor:
         )
         summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
         return summary
+
+
+def _in_batches(read: Iterable[tuple[_Film, ReadOutcome]], size: int) -> Iterator[_Batch]:
+    """Group films as they come, refused ones among them; those of a batch have one shape."""
+    batch: _Batch = []
+    shape: torch.Size | None = None
+    for film, outcome in read:
+        if isinstance(outcome, torch.Tensor):
+            if batch and shape not in {None, outcome.shape}:
+                yield batch
+                batch = []
+            shape = outcome.shape
+        batch.append((film, outcome))
+        if len(batch) == size:
+            yield batch
+            batch, shape = [], None
+    if batch:
+        yield batch
 
 
 def _check_writable(output: Path) -> None:

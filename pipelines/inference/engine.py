@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pipelines.files import sha256
+from pipelines.inference.overlap import usable_cores
 from pipelines.networks.device import autocast
 from pipelines.networks.weights import load_weights
 
@@ -42,7 +43,7 @@ class TorchEngine:
         *,
         device: torch.device,
         inferer: Inferer,
-        batch_size: int = 16,
+        batch_size: int = 8,
     ) -> None:
         self._network = network
         self._weights = Path(weights)
@@ -50,6 +51,11 @@ class TorchEngine:
         self._loaded = False
         self.device = device
         self.batch_size = batch_size
+
+    @property
+    def at_once(self) -> int:
+        """How many batches may run at the same time: one a core on a CPU, otherwise one."""
+        return usable_cores() if self.device.type == "cpu" else 1
 
     def load(self) -> nn.Module:
         """Read the weights, once.

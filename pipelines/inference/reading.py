@@ -1,6 +1,5 @@
 """Films are read ahead by a few threads, within a time limit, while the network runs."""
 
-import os
 import queue
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 import torch
 
 from pipelines.errors import InputError, PlainfilmError, Reason
+from pipelines.inference.overlap import usable_cores
 
 Task = TypeVar("Task")
 Outcome: TypeAlias = torch.Tensor | PlainfilmError
@@ -78,7 +78,7 @@ class ReaderPool:
         Yields:
             Each task exactly once, with its tensor or the reason why there is none.
         """
-        threads = self.threads or _usable_cores()
+        threads = self.threads or usable_cores()
         crew = _Crew(load, tasks, room=max(self.ahead, threads))
         crew.hire(threads)
         left = len(tasks)
@@ -178,9 +178,3 @@ class _Crew(Generic[Task]):
             "raise the limit with --set reader::seconds_per_film=SECONDS",
         )
         return [(reader.task, refusal) for reader in late]
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
