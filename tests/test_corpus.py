@@ -1,14 +1,20 @@
 """The whole corpus in one folder, read by another process as a batch reads it."""
 
 import json
+import math
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from corpus import Case, dicom_cases, raster_cases, volume_cases
 
 from pipelines.errors import Reason
+from pipelines.ingest.limits import MAX_SAMPLES
 
 READ_ALL = """
 import json, sys
@@ -30,8 +36,18 @@ loaded = [name for name in ("torch", "monai", "itk") if name in sys.modules]
 result = {"inputs": collection.inputs, "outcomes": outcomes, "peak": peak, "loaded": loaded}
 print(json.dumps(result))
 """
+READ_ONE = """
+import sys
+from pathlib import Path
+from pipelines.ingest.read import read_radiograph
+
+read_radiograph(sys.argv[1])
+[peak] = [line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line]
+print(peak)
+"""
 MAX_PEAK_KILOBYTES = 1_000_000
 MAX_SECONDS = 60
+MAX_SECONDS_A_FILE = 20
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +111,32 @@ def test_messages_name_no_path(result: dict):
 def test_memory_and_imports(result: dict):
     assert int(result["peak"].split()[1]) < MAX_PEAK_KILOBYTES
     assert result["loaded"] == []
+
+
+def _largest() -> Iterator[tuple[str, bytes]]:
+    """Files with as many samples as are let through, in the forms that take most memory."""
+    side = math.isqrt(MAX_SAMPLES)
+    rows = np.arange(side * side, dtype=np.uint16).reshape(side, side)
+    yield "grey_16", cv2.imencode(".png", rows)[1].tobytes()
+    side = math.isqrt(MAX_SAMPLES // 3)
+    colour = rows.ravel()[: side * side * 3].reshape(side, side, 3)
+    yield "colour_48", cv2.imencode(".png", colour)[1].tobytes()
+    yield "colour", cv2.imencode(".jpg", colour.astype(np.uint8))[1].tobytes()
+    yield "float_32", volume_cases.nifti(rows.astype(np.float32))
+    yield "rescaled", volume_cases.nifti(rows.astype(np.int32))
+
+
+@pytest.mark.slow
+def test_largest_images_stay_within_memory_and_time(tmp_path: Path):
+    for name, content in _largest():
+        path = tmp_path / name
+        path.write_bytes(content)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONE, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=MAX_SECONDS_A_FILE,
+            check=True,
+        )
+        assert int(done.stdout.split()[1]) < MAX_PEAK_KILOBYTES, name
+        path.unlink()

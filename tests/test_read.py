@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus.raster_cases import GREY8, scaled
+from corpus.raster_images import GREY8, scaled
 from corpus.volume_cases import BYTES, nifti
 from PIL import Image
 

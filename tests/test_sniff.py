@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from corpus.raster_cases import GREY8, encoded
+from corpus.raster_images import GREY8, encoded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -16,7 +16,7 @@ What is kept and what is changed:
 - Floating point, signed and 32-bit samples are refused: nothing says which value is black.
 """
 
-import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +39,7 @@ from pipelines.ingest.raster_samples import (
     stored_bits,
     to_pixels,
 )
+from pipelines.ingest.raster_tiff import check_tags, lacks_data
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.radiograph import Provenance, Radiograph
 
@@ -57,10 +58,7 @@ _OPENERS: dict[FileFormat, type[ImageFile]] = {
 _GREY_MODES = frozenset({"1", "L", "I;16", "I;16B", "I;16L"})
 _OTHER_MODES = frozenset({"P", "LA", "La", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
 _MAX_JPEG_SCANS = 100
-_TIFF_SEGMENTS = (
-    (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS),
-    (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.TILEBYTECOUNTS),
-)
+_MAX_EXIF_BYTES = 65_536
 
 
 def read_raster(path: Path) -> Radiograph:
@@ -90,14 +88,17 @@ def read_raster(path: Path) -> Radiograph:
 
 
 def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) -> Radiograph:
+    if file_format is FileFormat.TIFF:
+        check_tags(content)
+        content.seek(0)
     with _refusing(Reason.CORRUPT, content, file_format):
         image = opener(content)
         bits = stored_bits(image)
     _check_header(image)
     if file_format is FileFormat.JPEG:
         _check_scans(content)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        _check_strips(image, content)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and lacks_data(image, content):
+        _refuse_truncated()
     is_deep = bits == DEEP_BITS and image.mode not in _GREY_MODES
     with _refusing(Reason.DECODE_FAILED, content, file_format):
         samples = _decode(image, content, bits=bits, is_deep=is_deep)
@@ -132,7 +133,7 @@ def _decode(image: ImageFile, content: IO[bytes], *, bits: int, is_deep: bool) -
 
 @contextmanager
 def _refusing(reason: Reason, content: IO[bytes], file_format: FileFormat) -> Iterator[None]:
-    # Turns a decoder's error into TRUNCATED where the end is missing, else into `reason`.
+    # Turns a decoder's error into what it says, or TRUNCATED where the end is missing, or `reason`.
     try:
         yield
     # Pillow lets through whatever its parsers meet: OSError, SyntaxError, struct.error and more.
@@ -141,6 +142,8 @@ def _refusing(reason: Reason, content: IO[bytes], file_format: FileFormat) -> It
             raise
         if "truncated" in str(error) or _ends_early(content, file_format):
             _refuse_truncated()
+        if re.search("cannot handle|unknown pixel mode|[Uu]nsupported", str(error)):
+            reason = Reason.UNSUPPORTED_FORMAT
         raise InputError(
             reason,
             f"expected an image that can be decoded, got {type(error).__name__} from Pillow; "
@@ -176,26 +179,13 @@ def _check_header(image: ImageFile) -> None:
     check_samples(image.width * image.height * len(image.getbands()))
 
 
-def _check_strips(image: TiffImagePlugin.TiffImageFile, content: IO[bytes]) -> None:
-    if not image.tile or image.tile[0].codec_name != "libtiff":
-        return
-    # The library libtiff would write of what is missing to the standard error stream.
-    tags = image.tag_v2
-    for offsets, counts in _TIFF_SEGMENTS:
-        segments = zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)
-        if max((start + count for start, count in segments), default=0) > content.seek(
-            0, os.SEEK_END
-        ):
-            _refuse_truncated()
-
-
 def _check_scans(content: IO[bytes]) -> None:
     # A progressive JPEG may ask for any number of passes over the whole image.
     content.seek(0)
     scans = content.read().count(b"\xff\xda")
     if scans > _MAX_JPEG_SCANS:
         raise InputError(
-            Reason.TOO_LARGE,
+            Reason.TOO_SLOW,
             f"expected at most {_MAX_JPEG_SCANS} scans in a JPEG file, got {scans}; "
             "export the image again",
         )
@@ -215,6 +205,8 @@ def _is_white_zero(image: ImageFile) -> bool:
 
 def _orientation(image: ImageFile) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    if len(image.info.get("exif", b"")) > _MAX_EXIF_BYTES:
+        return 1
     try:
         orientation = image.getexif().get(ExifTag.Orientation, 1)
     # A broken EXIF block says nothing about the image; its parser raises as it comes.

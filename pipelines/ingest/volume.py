@@ -191,7 +191,8 @@ def _payload(content: IO[bytes], header: VolumeHeader, size: int) -> bytes:
         return content.read(size)
     try:
         stream = zlib.decompressobj(_ZLIB_OR_GZIP)
-        inflated = stream.decompress(content.read(), size)
+        # Packed samples are hardly ever longer than the samples.
+        inflated = stream.decompress(content.read(size + _MAX_REST), size)
         # Reaching the end is what checks the sum.
         stream.decompress(stream.unconsumed_tail, _MAX_REST)
     except zlib.error:

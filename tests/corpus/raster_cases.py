@@ -14,26 +14,26 @@ import tifffile
 from PIL import Image, ImageOps
 
 from corpus import Case
+from corpus.raster_images import (
+    ALPHA8,
+    BITS,
+    COLOUR8,
+    COLOUR16,
+    COLUMNS,
+    GREY8,
+    GREY16,
+    ROWS,
+    chunk,
+    encoded,
+    png,
+    scaled,
+    tiff_12,
+    tiff_of_strips,
+)
 from pipelines.errors import Reason
 from pipelines.radiograph import Radiograph
 
 ORIENTATION = 0x0112
-ROWS, COLUMNS = 21, 34
-
-_random = np.random.default_rng(7)
-GREY8 = np.linspace(0, 255, ROWS * COLUMNS).reshape(ROWS, COLUMNS).astype(np.uint8)
-GREY16 = _random.integers(0, 65536, (ROWS, COLUMNS), dtype=np.uint16)
-GREY16[0, :2] = 0, 65535
-COLOUR8 = _random.integers(0, 256, (ROWS, COLUMNS, 3), dtype=np.uint8)
-COLOUR16 = _random.integers(0, 65536, (ROWS, COLUMNS, 3), dtype=np.uint16)
-ALPHA8 = _random.integers(0, 256, (ROWS, COLUMNS), dtype=np.uint8)
-BITS = (GREY8 // 16) % 2 == 1
-
-
-def scaled(values: npt.NDArray[np.generic], largest: int) -> npt.NDArray[np.float32]:
-    """What `values`, (height, width) or (height, width, 3), have to become."""
-    channels_last = np.atleast_3d(values)
-    return np.moveaxis(channels_last.astype(np.float64) / largest, 2, 0).astype(np.float32)
 
 
 def cases() -> list[Case]:
@@ -42,12 +42,6 @@ def cases() -> list[Case]:
 
 def save(path: Path, image: Image.Image, image_format: str, **options: object) -> None:
     image.save(path, image_format, **options)
-
-
-def encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
-    content = io.BytesIO()
-    image.save(content, image_format, **options)
-    return content.getvalue()
 
 
 def _saved(image: Image.Image, image_format: str, **options: object) -> Callable[[Path], None]:
@@ -66,17 +60,6 @@ def _opencv(values: npt.NDArray[np.generic], suffix: str) -> Callable[[Path], No
     return _bytes(cv2.imencode(suffix, values)[1].tobytes())
 
 
-def png(size: tuple[int, int], *, depth: int, kind: int, body: bytes, before: bytes = b"") -> bytes:
-    """Put a PNG together by hand: for what Pillow cannot write."""
-    header = struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + before + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
 def _kept() -> Iterator[Case]:
     grey8, grey16 = Image.fromarray(GREY8), Image.fromarray(GREY16)
     exact8, exact16 = scaled(GREY8, 255), scaled(GREY16, 65535)
@@ -88,12 +71,13 @@ def _kept() -> Iterator[Case]:
     yield Case("tiff_grey_16_big_endian", _tiff(GREY16, byteorder=">"), exact16, ".tiff")
     yield Case("tiff_grey_16_packed", _saved(grey16, "TIFF", compression="tiff_lzw"), exact16, "")
     yield Case("tiff_big", _tiff(GREY16, bigtiff=True), exact16, ".tif")
+    yield Case("tiff_strips", _tiff(GREY8, rowsperstrip=1), exact8, ".tif")
     for depth, values in ((8, GREY8), (16, GREY16)):
         white_zero = scaled(2**depth - 1 - values.astype(int), 2**depth - 1)
         write = _tiff(values, photometric="miniswhite")
         yield Case(f"tiff_white_zero_{depth}", write, white_zero, ".tif")
     twelve = GREY16 >> 4
-    write = _bytes(_tiff_12(twelve))
+    write = _bytes(tiff_12(twelve))
     yield Case("tiff_grey_12", write, scaled(twelve, 4095), ".tif")
     jpeg = encoded(grey8, "JPEG", quality=95)
     yield Case("jpeg_grey", _bytes(jpeg), exact8, ".jpg", tolerance=3 / 255)
@@ -110,19 +94,6 @@ def _kept() -> Iterator[Case]:
     body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed))
     write = _bytes(png((four_bits.shape[1], ROWS), depth=4, kind=0, body=body))
     yield Case("grey_4", write, scaled(four_bits, 15), ".png")
-
-
-def _tiff_12(values: npt.NDArray[np.uint16]) -> bytes:
-    """12 bits a sample, packed: two samples in three bytes."""
-    high, low = values[:, ::2].astype(np.uint32), values[:, 1::2].astype(np.uint32)
-    words = (high << 12 | low).astype(">u4").view(np.uint8).reshape(ROWS, -1, 4)
-    body = words[..., 1:].tobytes()
-    tags = [
-        (256, COLUMNS), (257, ROWS), (258, 12), (259, 1), (262, 1), (273, 8 + 2 + 9 * 12 + 4),
-        (277, 1), (278, ROWS), (279, len(body)),
-    ]  # fmt: skip
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + body
 
 
 def _no_spacing(radiograph: Radiograph) -> None:
@@ -254,7 +225,7 @@ def _large() -> Iterator[Case]:
     scans = encoded(Image.fromarray(GREY8), "JPEG", progressive=True)
     start = scans.rindex(b"\xff\xda")
     scans = scans[:start] + scans[start:-2] * 500 + scans[-2:]
-    yield Case("jpeg_of_many_scans", _bytes(scans), Reason.TOO_LARGE, ".jpg")
+    yield Case("jpeg_of_many_scans", _bytes(scans), Reason.TOO_SLOW, ".jpg")
     tiff = io.BytesIO()
     tifffile.imwrite(tiff, shape=(ROWS, COLUMNS), dtype=np.uint8)
     content = tiff.getvalue()
@@ -262,6 +233,12 @@ def _large() -> Iterator[Case]:
         entry = struct.pack("<HHI", tag, 4, 1)
         content = content.replace(entry + struct.pack("<I", before), entry + b"\x60\xea\0\0")
     yield Case("tiff_bomb", _bytes(content), Reason.TOO_LARGE, ".tif")
+    numbers = 200_000
+    for name, order, value in (
+        ("tiff_tag_bomb", "<", numbers),
+        ("tiff_tag_bomb_big", ">", numbers),
+    ):
+        yield Case(name, _bytes(tiff_of_strips(order, value)), Reason.TOO_LARGE, ".tif")
     text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000)))
     body = zlib.compress(bytes(4))
     content = png((1, 2), depth=8, kind=0, body=body, before=text)
@@ -303,6 +280,9 @@ def _foreign() -> Iterator[Case]:
     grey = Image.fromarray(GREY8)
     yield Case("webp", _saved(grey, "WEBP"), Reason.UNSUPPORTED_FORMAT, ".webp")
     yield Case("jpeg_2000", _saved(grey, "JPEG2000"), Reason.UNSUPPORTED_FORMAT, ".jp2")
-    for kind in (np.float32, np.int32, np.int16, np.uint32):
+    jpeg = bytearray(encoded(grey, "JPEG"))
+    jpeg[jpeg.index(b"\xff\xc0") + 4] = 12
+    yield Case("jpeg_12", _bytes(bytes(jpeg)), Reason.UNSUPPORTED_FORMAT, ".jpg")
+    for kind in (np.float32, np.int32, np.int16, np.uint32, np.float64):
         write = _tiff(GREY16.astype(kind), photometric="minisblack")
         yield Case(f"tiff_{np.dtype(kind)}", write, Reason.UNSUPPORTED_FORMAT, ".tif")
