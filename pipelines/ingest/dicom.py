@@ -32,8 +32,8 @@ def inspect_dicom(path: Path) -> DicomHeader:
             NOT_AN_IMAGE, EMPTY_FILE, NO_PIXEL_DATA, TRUNCATED, CORRUPT, TOO_LARGE, or another
             reason why the file cannot be read.
     """
-    with _refusing(), path.open("rb", buffering=0) as content:
-        return parse_header(content, path)[0]
+    with _refusing(), path.open("rb") as content:
+        return parse_header(content)[0]
 
 
 def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
@@ -50,8 +50,8 @@ def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
         InputError: With the reason why the file, or this frame of it, cannot be read. No other
             exception leaves, whatever the file holds.
     """
-    with _refusing(), path.open("rb", buffering=0) as content:
-        header, source = parse_header(content, path)
+    with _refusing(), path.open("rb") as content:
+        header, source = parse_header(content)
         if not 0 <= frame < header.frames:
             raise InputError(
                 Reason.NO_SUCH_FRAME,

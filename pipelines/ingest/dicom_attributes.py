@@ -53,8 +53,6 @@ TAGS: Mapping[str, int] = {
     "LUTData": 0x0028_3006,
     "VOILUTSequence": 0x0028_3010,
     "PresentationLUTShape": 0x2050_0020,
-    "ExtendedOffsetTable": 0x7FE0_0001,
-    "ExtendedOffsetTableLengths": 0x7FE0_0002,
     "PixelData": 0x7FE0_0010,
 }
 """What the reader looks at, by keyword (PS3.6)."""

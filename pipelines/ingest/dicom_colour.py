@@ -46,8 +46,10 @@ def render_colour(decoded: Decoded, layout: PixelLayout, attributes: Attributes)
             samples = _to_rgb(samples, layout)
         scale = stored / (2**layout.bits_stored - 1)
         tables = [np.clip(scale, 0, 1).astype(np.float32)] * 3
-        planes = [samples[..., channel] for channel in range(3)]
-    pixels: Pixels = np.stack([look_up(p, t) for p, t in zip(planes, tables, strict=True)])
+        planes = list(cv2.split(np.ascontiguousarray(samples)))
+    pixels: Pixels = np.empty((3, *samples.shape[:2]), np.float32)
+    for target, plane, table in zip(pixels, planes, tables, strict=True):
+        look_up(plane, table, target=target)
     if np.array_equal(pixels[0], pixels[1]) and np.array_equal(pixels[0], pixels[2]):
         return pixels[:1].copy()
     return pixels

@@ -32,17 +32,33 @@ class Request(NamedTuple):
 
 
 def decode_rle(request: Request) -> npt.NDArray[np.generic]:
-    """Decode RLE with pylibjpeg-rle; (rows, columns) or (rows, columns, 3)."""
+    """Decode RLE with pylibjpeg-rle.
+
+    Args:
+        request: What is to be decoded.
+
+    Returns:
+        The samples: (rows, columns) or (rows, columns, 3).
+
+    Raises:
+        ValueError: If the runs do not give the image.
+    """
     from rle.utils import decode_pixel_data
 
     layout = request.layout
-    buffer = decode_pixel_data(
-        request.encoded,
-        version=2,
-        rows=layout.rows,
-        columns=layout.columns,
-        bits_allocated=layout.bits_allocated,
-    )
+    try:
+        buffer = decode_pixel_data(
+            request.encoded,
+            version=2,
+            rows=layout.rows,
+            columns=layout.columns,
+            bits_allocated=layout.bits_allocated,
+        )
+    except BaseException as error:
+        # The library is written in Rust, whose panics are no `Exception`.
+        if type(error).__name__ == "PanicException":
+            raise ValueError("expected whole runs, got one that ends too early") from None
+        raise
     flat = _flat(buffer, layout.bits_allocated)
     if layout.photometric.samples == 1:
         return flat.reshape(layout.rows, layout.columns)

@@ -93,9 +93,9 @@ class Source:
         """Whether the file has at least `end` bytes."""
         return end <= self._size
 
-    def available(self, start: int) -> int:
-        """Bytes from `start` to the end of the file."""
-        return max(0, self._size - start)
+    def may_reach(self, end: int) -> bool:
+        """Whether there can be `end` bytes, told without any effort."""
+        return end <= self._size
 
 
 class InflatedSource(Source):
@@ -125,18 +125,23 @@ class InflatedSource(Source):
         Raises:
             InputError: TOO_LARGE if `end` is beyond the limit; CORRUPT if this is no deflated data.
         """
+        self.may_reach(end)
+        while len(self._inflated) < end and self._inflate_more(end - len(self._inflated)):
+            pass
+        return len(self._inflated) >= end
+
+    def may_reach(self, end: int) -> bool:
+        """Whether `end` is within the limit; how much there is is known after inflation.
+
+        Raises:
+            InputError: TOO_LARGE if it is not.
+        """
         if end > self._limit:
             raise InputError(
                 Reason.TOO_LARGE,
                 f"expected at most {self._limit} bytes after inflation, got {end} or more",
             )
-        while len(self._inflated) < end and self._inflate_more(end - len(self._inflated)):
-            pass
-        return len(self._inflated) >= end
-
-    def available(self, start: int) -> int:
-        """Bytes that may follow `start` at most; how many there are is known after inflation."""
-        return self._limit - start
+        return True
 
     def _inflate_more(self, wanted: int) -> bool:
         packed = self._inflate.unconsumed_tail

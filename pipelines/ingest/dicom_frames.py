@@ -20,6 +20,7 @@ _FRAGMENTS = Encoding(explicit=False, little=True)
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
 """First bytes of a codestream: JPEG and JPEG-LS, JPEG 2000."""
 _HEADROOM = 1_000_000
+_MAX_TABLE_BYTES = 400_000
 _MAX_WAVELET_BYTES = 64_000_000
 """JPEG 2000 decodes 5 to 10 MB a second on one core; the largest films have some 30 MB."""
 
@@ -88,31 +89,35 @@ def encoded_frame(source: Source, header: DicomHeader, frame: int) -> bytes:
 def _fragments(source: Source, pixel_data: Element) -> tuple[list[int], list[Element]]:
     # The data of the fragments are not read.
     walker = Walker(source)
-    first = walker.element(pixel_data.start, _FRAGMENTS)
-    if first.tag != ITEM:
-        refuse_corrupt("a basic offset table in PixelData", "other bytes")
-    if not source.reaches(first.start + first.length):
-        refuse_truncated()
+    first = _item(walker, pixel_data.start)
+    if first is None or first.length > _MAX_TABLE_BYTES:
+        refuse_corrupt(f"an offset table of at most {_MAX_TABLE_BYTES} bytes", "another item")
     offsets = source.read(first.start, first.length)
     table = [int.from_bytes(offsets[at : at + 4], "little") for at in range(0, len(offsets), 4)]
     fragments: list[Element] = []
     start = first.start + first.length
-    # A file without the closing delimiter is whole as long as its fragments are.
-    while source.reaches(start + 1):
-        fragment = walker.element(start, _FRAGMENTS)
-        if fragment.tag == SEQUENCE_END:
-            break
-        if fragment.tag != ITEM:
-            refuse_corrupt("a fragment in PixelData", "other bytes")
-        start = fragment.start + fragment.length
-        if not source.reaches(start):
-            refuse_truncated()
+    while (fragment := _item(walker, start)) is not None:
         fragments.append(fragment)
+        start = fragment.start + fragment.length
     if not fragments:
         raise InputError(
             Reason.NO_PIXEL_DATA, "expected fragments in PixelData, got none; export again"
         )
     return table, fragments
+
+
+def _item(walker: Walker, start: int) -> Element | None:
+    # A file without the closing delimiter is whole as long as its fragments are.
+    if not walker.source.reaches(start + 1):
+        return None
+    item = walker.element(start, _FRAGMENTS)
+    if item.tag == SEQUENCE_END:
+        return None
+    if item.tag != ITEM:
+        refuse_corrupt("a fragment in PixelData", "other bytes")
+    if not walker.source.reaches(item.start + item.length):
+        refuse_truncated()
+    return item
 
 
 def _by_starts(

@@ -68,7 +68,8 @@ def render_grey(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -
     voi, function, centred = _values_of_interest(samples, values, attributes, flags)
     inverted = _inverted(layout, attributes, flags)
     table = (0.5 - centred if inverted else 0.5 + centred).astype(np.float32)
-    pixels = look_up(samples, table)[None]
+    pixels = np.empty((1, *samples.shape), np.float32)
+    look_up(samples, table, target=pixels[0])
     return Grey(pixels, modality, voi, function, inverted, flags)
 
 
@@ -110,18 +111,15 @@ def stored_values(decoded: Decoded, layout: PixelLayout) -> FloatTable:
     return contents.astype(np.float64)
 
 
-def look_up(samples: Samples, table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def look_up(samples: Samples, table: npt.NDArray[np.float32], *, target: Pixels) -> None:
     """Replace each content by its entry.
 
     Args:
         samples: uint8 or uint16, (rows, columns).
         table: One entry for each possible content.
-
-    Returns:
-        float32, (rows, columns).
+        target: Takes the result: float32, (rows, columns), contiguous.
     """
-    found: npt.NDArray[np.float32] = cv2.LUT(np.ascontiguousarray(samples), table[None])
-    return found
+    cv2.LUT(np.ascontiguousarray(samples), table[None], dst=target)
 
 
 def _modality(

@@ -4,8 +4,8 @@ The order matters: first whether the file is for us at all (SOP class), then whe
 be right, then whether the bytes that they promise are there.
 """
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.errors import InputError, Reason
@@ -67,12 +67,11 @@ class DicomHeader:
         return self.identity.sop_instance_uid
 
 
-def parse_header(content: BinaryIO, path: Path) -> tuple[DicomHeader, Source]:
+def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
     """Read and check the header of an open file.
 
     Args:
         content: The open file.
-        path: Its path, for its length.
 
     Returns:
         The header, and the source in which its `pixel_data` stands.
@@ -80,7 +79,7 @@ def parse_header(content: BinaryIO, path: Path) -> tuple[DicomHeader, Source]:
     Raises:
         InputError: For whatever makes reading on useless.
     """
-    size = path.stat().st_size
+    size = os.fstat(content.fileno()).st_size
     if size == 0:
         raise InputError(Reason.EMPTY_FILE, "expected an image, got a file of 0 bytes; remove it")
     source = Source(content, size)
@@ -203,7 +202,7 @@ def _check_length(source: Source, pixel_data: Element, expected: int, flags: set
             "export the image again",
         )
     # A deflated file is held against its end when its pixels are inflated.
-    if pixel_data.length > source.available(pixel_data.start):
+    if not source.may_reach(pixel_data.start + pixel_data.length):
         refuse_truncated()
     if pixel_data.length > expected + expected % 2:
         flags.add("pixel_data_longer")
@@ -212,11 +211,10 @@ def _check_length(source: Source, pixel_data: Element, expected: int, flags: set
 def _check_fragments(source: Source, pixel_data: Element, frames: int) -> None:
     if pixel_data.length != UNDEFINED:
         refuse_corrupt("fragments in a compressed file", "PixelData of a known length")
-    available = source.available(pixel_data.start)
-    if frames > 1 and frames * _SMALLEST_FRAGMENT > available:
+    if frames > 1 and not source.may_reach(pixel_data.start + frames * _SMALLEST_FRAGMENT):
         raise InputError(
             Reason.PIXEL_LENGTH_MISMATCH,
-            f"expected {frames} frames from the header, got {available} bytes of PixelData; "
+            f"expected {frames} frames from the header, got a file that ends too early for them; "
             "export the image again",
         )
 

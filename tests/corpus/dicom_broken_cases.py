@@ -203,8 +203,10 @@ def _write_bomb(path: Path) -> None:
     head, data = content[:start], content[start:end]
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = deflate.compress(data + b"\x09\0\x01\x10OB\0\0" + struct.pack("<L", 400_000_000))
-    for _ in range(400):
-        packed += deflate.compress(bytes(1_000_000))
+    packed += deflate.flush(zlib.Z_FULL_FLUSH)
+    # A block behind a full flush stands for itself, so it can be repeated.
+    block = deflate.compress(bytes(1_000_000)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    packed += block * 399
     path.write_bytes(head + packed + deflate.flush())
 
 

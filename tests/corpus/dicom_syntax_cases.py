@@ -224,6 +224,8 @@ def _signed() -> Iterator[Case]:
     crossed = encoded(jpeg_2000(SIGNED12), JPEG_2000, unsigned, PixelRepresentation=0)
     yield case("unsigned_jpeg_2000_as_signed", crossed, looks(linear(unsigned, 2000, 3000)))
     stream = bytes(imagecodecs.jpegls_encode(unsigned))
+    lossless = _jpeg(unsigned, lossless=True, predictor=1)
+    yield case("signed_jpeg_lossless", encoded(lossless, JPEG_LOSSLESS_SV1, **told), expected)
     yield case("signed_jpeg_ls", encoded(stream, JPEG_LS, **told), expected)
     yield case(
         "signed_htj2k", encoded(bytes(imagecodecs.htj2k_encode(SIGNED12)), HTJ2K, **told), expected
