@@ -48,7 +48,6 @@ class DicomHeader:
         flags: Short codes of what a user should know, sorted.
         attributes: The values that the grey scale, the colours and the spacing come from.
         pixel_data: Where the pixels stand; in the inflated bytes if the file is deflated.
-        data_set_start: Where the data set begins in the file.
     """
 
     sop_class: str
@@ -59,7 +58,6 @@ class DicomHeader:
     flags: tuple[str, ...]
     attributes: Attributes = field(repr=False)
     pixel_data: Element
-    data_set_start: int
 
     @property
     def sop_instance_uid(self) -> str:
@@ -114,7 +112,6 @@ def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
         flags=tuple(sorted(flags)),
         attributes=attributes,
         pixel_data=pixel_data,
-        data_set_start=start,
     )
     return header, source
 
