@@ -7,10 +7,8 @@ killed run knew and from what is new. Of each input only its name and its record
 
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,13 +16,14 @@ from typing import Any, TypeAlias
 import torch
 
 import pipelines
-from pipelines.errors import PlainfilmError, Reason, RunError
+from pipelines.errors import PlainfilmError
 from pipelines.inference.classify import Classify
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
+from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.overlap import one_thread_an_operation, overlapped
 from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
@@ -132,13 +131,13 @@ class BatchPredictor:
 
     def _run(self) -> Mapping[str, Any]:
         started = time.monotonic()
-        _check_writable(self.output)
+        check_writable(self.output)
         about = self._about()
         films = [
             _Film(position, item, Stamp.of(item.path))
             for position, item in enumerate(self.dataset.collection.items)
         ]
-        with _output_errors():
+        with output_errors():
             journal = self._open_journal(f"{about['bundle']} {about['bundle_version']}")
         found = {film.position: journal.find(film.item, film.stamp) for film in films}
         records = {position: record for position, record in found.items() if record is not None}
@@ -158,7 +157,7 @@ class BatchPredictor:
             "seconds": round(time.monotonic() - started, 3),
             "films_per_second": round(len(todo) / seconds, 2) if todo else None,
         }
-        with _output_errors():
+        with output_errors():
             self._draw(records, thumbnails)
             return self._write([records[film.position] for film in films], about | speed)
 
@@ -203,25 +202,23 @@ class BatchPredictor:
                 Entry(film.item.frame, film.stamp, record)
                 for (film, _), record in zip(batch, records, strict=True)
             ]
-            with _output_errors():
+            with output_errors():
                 journal.add(entries)
             yield from ((*pair, record) for pair, record in zip(batch, records, strict=True))
 
     def _infer(self, batch: _Batch) -> tuple[_Batch, Sequence[_Record]]:
         """Make a record of each film, whether it was read or refused."""
-        names = [film.item.filename for film, _ in batch]
-        prepared = {
-            n: o for n, (_, o) in zip(names, batch, strict=True) if isinstance(o, torch.Tensor)
-        }
-        answers: dict[str, _Record] = {
-            name: Refusal.of(name, outcome)
-            for name, (_, outcome) in zip(names, batch, strict=True)
+        images = {film: o for film, o in batch if isinstance(o, torch.Tensor)}
+        answers: Iterator[_Record] = iter(())
+        if images:
+            logits = self.engine(torch.stack(list(images.values())))
+            answers = iter(self.postprocessing([film.item.filename for film in images], logits))
+        return batch, [
+            Refusal.of(film.item.filename, outcome)
             if isinstance(outcome, PlainfilmError)
-        }
-        if prepared:
-            logits = self.engine(torch.stack(list(prepared.values())))
-            answers |= zip(prepared, self.postprocessing(list(prepared), logits), strict=True)
-        return batch, [answers[name] for name in names]
+            else next(answers)
+            for film, outcome in batch
+        ]
 
     def _draw(self, records: Mapping[int, _Record], thumbnails: Thumbnails) -> None:
         """Draw the first predicted films; those of an earlier run are read once more."""
@@ -232,8 +229,11 @@ class BatchPredictor:
         ][:CONTACT_SHEET_FILMS]
         films = [(self._picture(position, thumbnails), record) for position, record in predicted]
         shown = [(picture, record) for picture, record in films if picture is not None]
+        sheet = self.output / "contact_sheet.png"
         if shown:
-            write_contact_sheet(self.output / "contact_sheet.png", shown)
+            write_contact_sheet(sheet, shown)
+        else:
+            sheet.unlink(missing_ok=True)
 
     def _picture(self, position: int, thumbnails: Thumbnails) -> Picture | None:
         kept = thumbnails.find(position)
@@ -253,6 +253,9 @@ class BatchPredictor:
             summary={"inputs": collection.inputs, **about},
         )
         summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
+        outcomes = ("predicted", "skipped", "failed")
+        counts = ", ".join(f"{summary[outcome]} {outcome}" for outcome in outcomes)
+        _log.info("%d inputs: %s", summary["inputs"], counts)
         return summary
 
 
@@ -272,25 +275,3 @@ def _in_batches(read: Iterable[tuple[_Film, ReadOutcome]], size: int) -> Iterato
             batch, shape = [], None
     if batch:
         yield batch
-
-
-def _check_writable(output: Path) -> None:
-    """Make the folder, see that it can be written to, clear what a killed process left."""
-    with _output_errors():
-        output.mkdir(parents=True, exist_ok=True)
-        for unfinished in output.glob(".writing-*"):
-            unfinished.unlink(missing_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
-
-
-@contextmanager
-def _output_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            Reason.OUTPUT_UNWRITABLE,
-            f"expected an output folder that can be written, got {error.strerror!r}; "
-            "choose another OUTPUT or make room, then run the same command again",
-        ) from error
