@@ -16,6 +16,7 @@ What is kept and what is changed:
 - Floating point, signed and 32-bit samples are refused: nothing says which value is black.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ from pipelines.radiograph import Provenance, Radiograph
 # Once and here, since `warnings.catch_warnings` is not safe in reader threads. What Pillow warns of
 # is metadata that it skips; what matters raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# Without any handler Python prints its errors, which are raised as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # The classes themselves: `Image.open` would try other formats and warn of sizes through a global.
 _OPENERS: dict[FileFormat, type[ImageFile]] = {
@@ -57,6 +60,7 @@ _OPENERS: dict[FileFormat, type[ImageFile]] = {
 }
 _GREY_MODES = frozenset({"1", "L", "I;16", "I;16B", "I;16L"})
 _OTHER_MODES = frozenset({"P", "LA", "La", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"})
+_BITS = frozenset({1, 2, 4, 8, 12, 16})
 _MAX_JPEG_SCANS = 100
 _MAX_EXIF_BYTES = 65_536
 
@@ -94,11 +98,11 @@ def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) 
     with _refusing(Reason.CORRUPT, content, file_format):
         image = opener(content)
         bits = stored_bits(image)
-    _check_header(image)
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and lacks_data(image, content):
+            _refuse_truncated()
+    _check_header(image, bits)
     if file_format is FileFormat.JPEG:
         _check_scans(content)
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and lacks_data(image, content):
-        _refuse_truncated()
     is_deep = bits == DEEP_BITS and image.mode not in _GREY_MODES
     with _refusing(Reason.DECODE_FAILED, content, file_format):
         samples = _decode(image, content, bits=bits, is_deep=is_deep)
@@ -168,12 +172,12 @@ def _ends_early(content: IO[bytes], file_format: FileFormat) -> bool:
     return end not in everything
 
 
-def _check_header(image: ImageFile) -> None:
-    if image.mode not in _GREY_MODES | _OTHER_MODES:
+def _check_header(image: ImageFile, bits: int) -> None:
+    if image.mode not in _GREY_MODES | _OTHER_MODES or bits not in _BITS:
         raise InputError(
             Reason.UNSUPPORTED_FORMAT,
-            f"expected unsigned samples of at most 16 bits, grey, RGB or CMYK, got {image.mode!r} "
-            "samples; export the image as 8 or 16 bits",
+            f"expected unsigned samples of at most 16 bits, grey, RGB or CMYK, got {bits} bits as "
+            f"{image.mode!r}; export the image as 8 or 16 bits",
         )
     check_sides(image.height, image.width)
     check_samples(image.width * image.height * len(image.getbands()))

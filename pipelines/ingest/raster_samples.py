@@ -1,12 +1,15 @@
 """Samples of a raster image in the precision of the file, and the pixels that they become."""
 
 import re
+import struct
+import zlib
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 from PIL.ImageFile import ImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from pipelines.errors import InputError, Reason
@@ -74,6 +77,8 @@ def deep_samples(image: ImageFile, content: bytes) -> Samples:
     """
     import cv2
 
+    if isinstance(image, PngImageFile):
+        content = _essential_png(content)
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is not None and decoded.dtype == np.uint16:
         rough, order = _array(image.convert("RGB")), [2, 1, 0]
@@ -81,11 +86,28 @@ def deep_samples(image: ImageFile, content: bytes) -> Samples:
             rough, order = _array(image.convert("RGBA")), [2, 1, 0, 3]
         samples: Samples = decoded[..., order]
         if np.array_equal(samples >> 8, rough):
-            return samples
+            transparent = image.info.get("transparency")
+            return samples if transparent is None else _with_alpha(samples, transparent)
     raise InputError(
         Reason.DECODE_FAILED,
         f"expected one result from two decoders, got two for {image.mode} in 16 bits; "
         "export the image as 8 bits or as 16 bits in grey",
+    )
+
+
+def _essential_png(content: bytes) -> bytes:
+    """Keep the header and the samples of a PNG file; OpenCV trusts the lengths of what is more."""
+    signature, header = content[:8], content[16:29]
+    samples, position = [], 8
+    while position < len(content):
+        length, kind = struct.unpack(">L4s", content[position : position + 8].ljust(8, b"\0"))
+        if kind == b"IDAT":
+            samples.append(content[position + 8 : position + 8 + length])
+        position += length + 12
+    chunks = ((b"IHDR", header), (b"IDAT", b"".join(samples)), (b"IEND", b""))
+    return signature + b"".join(
+        struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+        for kind, body in chunks
     )
 
 

@@ -96,18 +96,19 @@ def _read_nifti(path: Path) -> _Slice:
         kind = nibabel.Nifti2Header if head[4:7] == b"n+2" else nibabel.Nifti1Header
         # Unchecked, since nibabel's check logs; what is used of the header is checked here.
         header = kind(head[: kind.sizeof_hdr], check=False)
-        dtype = header.get_data_dtype()
-        shape = tuple(int(size) for size in header.get_data_shape())
+        with _refusing_header():
+            dtype, offset = header.get_data_dtype(), int(header.get_data_offset())
+            shape = tuple(int(size) for size in header.get_data_shape())
+            slope, intercept = header.get_slope_inter()
+            unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+            zooms = tuple(float(zoom) * unit for zoom in header.get_zooms())
         row_axis, column_axis = _plane_axes(shape)
         pixel_shape = (shape[row_axis], shape[column_axis], 1)
         size = _checked_bytes(pixel_shape, dtype)
-        content.seek(_checked_offset(int(header.get_data_offset())))
+        content.seek(_checked_offset(offset))
         values = _array(content.read(size), dtype, pixel_shape)
         # Reaching the end of a packed file is what checks its sum.
         content.read(_MAX_REST)
-    slope, intercept = header.get_slope_inter()
-    unit = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-    zooms = tuple(float(zoom) * unit for zoom in header.get_zooms())
     spacing_mm = _spacing_mm(zooms, row_axis, column_axis)
     if slope is None:
         return _Slice(values, spacing_mm, decoder="nibabel")
@@ -167,6 +168,21 @@ def _checked_offset(offset: int) -> int:
             f"expected vox_offset from 1 to {_MAX_NIFTI_OFFSET}, got {offset}; export again",
         )
     return offset
+
+
+@contextmanager
+def _refusing_header() -> Iterator[None]:
+    # nibabel looks codes up in tables, and raises what the look-up raises.
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        yield
+    except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
+        raise InputError(
+            Reason.INVALID_ATTRIBUTE,
+            f"expected codes and numbers of the NIfTI standard, got {type(error).__name__}; "
+            "export the file again",
+        ) from None
 
 
 @contextmanager
@@ -244,7 +260,8 @@ def _radiograph(found: _Slice, file_format: FileFormat) -> Radiograph:
             low, high = low - 0.5, high + 0.5
         pixels -= np.float32(low)
         pixels /= np.float32(high - low)
-    pixels[~finite] = 0
+    # Also where a range beyond that of float32 made them so.
+    pixels[~np.isfinite(pixels)] = 0
     flags = {
         "colour": len(pixels) > 1,
         "not_finite": not finite.all(),

@@ -110,6 +110,10 @@ def _colour() -> Iterator[Case]:
     deep = scaled(COLOUR16[..., ::-1], 65535)
     yield Case("colour_48", _opencv(COLOUR16, ".png"), deep, ".png")
     yield Case("tiff_colour_48", _opencv(COLOUR16, ".tiff"), deep, ".tiff")
+    # A length that lies is no reason to ask for that much memory.
+    lying = bytearray(cv2.imencode(".png", COLOUR16)[1].tobytes())
+    lying[33:37] = b"\x3a\0\0\0"
+    yield Case("colour_48_of_long_chunk", _bytes(bytes(lying)), deep, ".png")
     alpha16 = np.full((ROWS, COLUMNS, 1), 65535, np.uint16)
     alpha16[3:9] = 0
     hidden = deep * (alpha16[..., 0] == 65535)

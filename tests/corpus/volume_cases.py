@@ -91,6 +91,8 @@ def _images() -> Iterator[Case]:
     content[112:120] = struct.pack("<ff", -2.0, 7.0)
     turned = stretched(-2.0 * BYTES + 7.0)
     yield Case("rescaled_nii", _bytes(bytes(content)), turned, ".nii", tolerance=1e-6)
+    content[112:120] = struct.pack("<ff", 3e38, -3e38)
+    yield Case("overflowing_nii", _bytes(bytes(content)), _in_range, ".nii")
     flat = np.full((ROWS, COLUMNS), 1234, np.uint16)
     yield Case("flat", _bytes(nifti(flat)), np.full((1, ROWS, COLUMNS), 0.5, np.float32), ".nii")
     spot = BYTES.astype(np.uint16) * 0
@@ -99,6 +101,11 @@ def _images() -> Iterator[Case]:
     holes = SHORTS.astype(np.float32)
     holes[3, 4], holes[5, 6], holes[7, 8] = np.nan, np.inf, -np.inf
     yield Case("not_finite", _bytes(nifti(holes)), _without_holes, ".nii")
+
+
+def _in_range(radiograph: Radiograph) -> None:
+    assert radiograph.pixels.min() >= 0
+    assert radiograph.pixels.max() <= 1
 
 
 def _without_holes(radiograph: Radiograph) -> None:
@@ -220,6 +227,9 @@ def _refused_nifti() -> Iterator[Case]:
     far = bytearray(whole)
     far[108:112] = struct.pack("<f", 2e9)
     yield Case("nii_far", _bytes(gzip.compress(bytes(far))), Reason.INVALID_ATTRIBUTE, ".nii.gz")
+    unknown = bytearray(whole)
+    unknown[70:72] = struct.pack("<h", 77)
+    yield Case("nii_type", _bytes(bytes(unknown)), Reason.INVALID_ATTRIBUTE, ".nii")
     yield Case("nii_complex", _bytes(nifti(SHORTS * (1 + 0j))), Reason.UNSUPPORTED_FORMAT, ".nii")
     pair = whole[:344] + b"ni1\0" + whole[348:352]
     yield Case("nii_pair", _bytes(pair), Reason.UNSUPPORTED_FORMAT, ".hdr")
