@@ -80,7 +80,9 @@ def result(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert not done.stderr, done.stderr[-2000:]
+    # The C library says so of a chunk whose length lies, and nobody can stop it.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("libpng warning")]
+    assert not said, said[:20]
     files = sum(path.is_file() for path in root.rglob("*"))
     return json.loads(done.stdout) | {"root": str(root), "files": files}
 
