@@ -110,9 +110,8 @@ def _read_nifti(path: Path) -> _Slice:
         # Reaching the end of a packed file is what checks its sum.
         content.read(_MAX_REST)
     spacing_mm = _spacing_mm(zooms, row_axis, column_axis)
-    if slope is None:
-        return _Slice(values, spacing_mm, decoder="nibabel")
-    return _Slice(values, spacing_mm, decoder="nibabel", slope=slope, intercept=intercept)
+    slope, intercept = (1.0, 0.0) if slope is None else (slope, intercept)
+    return _Slice(values, spacing_mm, "nibabel", slope=slope, intercept=intercept)
 
 
 def _read_text_headed(path: Path, file_format: FileFormat) -> _Slice:
@@ -262,11 +261,8 @@ def _radiograph(found: _Slice, file_format: FileFormat) -> Radiograph:
         pixels /= np.float32(high - low)
     # Also where a range beyond that of float32 made them so.
     pixels[~np.isfinite(pixels)] = 0
-    flags = {
-        "colour": len(pixels) > 1,
-        "not_finite": not finite.all(),
-        "voi_guessed": not is_byte,
-    }
+    named = (("colour", len(pixels) > 1), ("not_finite", not finite.all()))
+    flags = {flag for flag, is_set in (*named, ("voi_guessed", not is_byte)) if is_set}
     return Radiograph(
         np.clip(pixels, 0, 1, out=pixels),
         found.spacing_mm,
@@ -276,7 +272,7 @@ def _radiograph(found: _Slice, file_format: FileFormat) -> Radiograph:
             modality_lut="rescale" if is_rescaled else "none",
             voi="full_range" if is_byte else "percentile",
             decoder=found.decoder,
-            flags=tuple(flag for flag, is_set in flags.items() if is_set),
+            flags=tuple(sorted(flags)),
         ),
     )
 
