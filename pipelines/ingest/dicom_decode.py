@@ -1,8 +1,7 @@
-"""A codestream becomes samples: one list of decoders for each transfer syntax, in order of choice.
+"""A codestream becomes samples: one decoder for each transfer syntax.
 
-The order is by speed and by what each decoder is known to get right; the next one is tried when one
-is not installed or gives up. All are called directly: none of them looks at the DICOM header, so
-none can apply it a second time.
+Chosen by speed, by what each is known to get right, and by how it takes damaged codestreams. All
+are called directly: none of them looks at the DICOM header, so none can apply it a second time.
 """
 
 import importlib.util
@@ -45,7 +44,6 @@ _Decode = Callable[[Request], npt.NDArray[np.generic]]
 
 
 class _Decoder(NamedTuple):
-    name: str
     package: str
     module: str
     decode: _Decode
@@ -69,7 +67,7 @@ def decode_native(frame: bytes, layout: PixelLayout, *, little: bool) -> Decoded
 
 
 def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> Decoded:
-    """Decode a compressed frame with the first decoder that can.
+    """Decode a compressed frame.
 
     Args:
         encoded: The codestream.
@@ -81,8 +79,8 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
 
     Raises:
         InputError: PIXEL_LENGTH_MISMATCH, INVALID_ATTRIBUTE or CORRUPT if the codestream and the
-            header disagree; DECODER_MISSING if no decoder is installed; DECODE_FAILED if all give
-            up.
+            header disagree; DECODER_MISSING if the decoder is not installed; DECODE_FAILED if it
+            gives up.
     """
     if syntax is Syntax.RLE:
         codestream = _rle_codestream(encoded, layout)
@@ -90,47 +88,36 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
         codestream = parse(encoded, syntax)
         check(codestream, layout)
     request = Request(encoded, codestream, syntax, layout)
-    decoders = [d for d in _decoders(syntax, codestream.precision) if _installed(d.module)]
-    if not decoders:
+    decoder = _decoder(syntax, codestream.precision)
+    if not _installed(decoder.module):
         raise InputError(
             Reason.DECODER_MISSING,
-            f"expected a decoder of {syntax.name}, got none; "
-            f"run pip install {_decoders(syntax, codestream.precision)[0].package}",
+            f"expected a decoder of {syntax.name}, got none; run pip install {decoder.package}",
         )
-    for decoder in decoders:
-        try:
-            samples = decoder.decode(request)
-        except Exception as error:
-            # Each library has its own ways to say that a codestream is broken.
-            if isinstance(error, MemoryError):
-                raise
-            continue
-        return Decoded(
-            _widen(samples, request),
-            _meaning(request),
-            decoder.name,
-            saturate=syntax.lossy and codestream.signed == layout.signed,
-        )
-    raise InputError(
-        Reason.DECODE_FAILED,
-        f"expected a codestream of {syntax.name}, got one that {_names(decoders)} cannot decode; "
-        "export the image again",
-    )
+    try:
+        samples = _widen(decoder.decode(request), request)
+    except Exception as error:
+        # Each library has its own ways to say that a codestream is broken.
+        if isinstance(error, MemoryError):
+            raise
+        raise InputError(
+            Reason.DECODE_FAILED,
+            f"expected a codestream of {syntax.name}, got one that {decoder.package} cannot "
+            "decode; export the image again",
+        ) from None
+    saturate = syntax.lossy and codestream.signed == layout.signed
+    return Decoded(samples, _meaning(request), decoder.package, saturate=saturate)
 
 
-def _decoders(syntax: Syntax, precision: int) -> list[_Decoder]:
+def _decoder(syntax: Syntax, precision: int) -> _Decoder:
     if syntax.cosine:
-        return [_PILLOW] if precision <= 8 else [_GDCM]  # noqa: PLR2004 (what Pillow can)
-    return _ORDER[syntax]
+        return _PILLOW if precision <= 8 else _IMAGECODECS  # noqa: PLR2004 (what Pillow can)
+    return _DECODERS[syntax]
 
 
 @cache
 def _installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
-
-
-def _names(decoders: list[_Decoder]) -> str:
-    return " and ".join(decoder.name for decoder in decoders)
 
 
 def _rle_codestream(encoded: bytes, layout: PixelLayout) -> Codestream:
@@ -151,7 +138,7 @@ def _meaning(request: Request) -> Photometric:
     photometric = request.layout.photometric
     if photometric.samples == 1 or request.syntax is Syntax.RLE:
         return photometric
-    if request.codestream.to_rgb or request.syntax.cosine:
+    if request.syntax.cosine or (request.syntax.wavelet and request.codestream.to_rgb):
         return Photometric.RGB
     if photometric in {Photometric.YBR_ICT, Photometric.YBR_RCT}:
         return Photometric.RGB
@@ -185,23 +172,21 @@ def _in_rows(flat: npt.NDArray[np.generic], layout: PixelLayout) -> Samples:
     return flat.reshape(*shape, 3)  # type: ignore[return-value]
 
 
-_PILLOW = _Decoder("pillow", "pillow", "PIL", libraries.decode_pillow)
-_GDCM = _Decoder("gdcm", "python-gdcm", "gdcm", libraries.decode_gdcm)
-_OPENJPEG = _Decoder(
-    "pylibjpeg-openjpeg", "pylibjpeg-openjpeg", "openjpeg", libraries.decode_openjpeg
-)
-_JPEGLS = _Decoder("pyjpegls", "pyjpegls", "jpeg_ls", libraries.decode_jpegls)
-_RLE = _Decoder("pylibjpeg-rle", "pylibjpeg-rle", "rle", libraries.decode_rle)
+_PILLOW = _Decoder("pillow", "PIL", libraries.decode_pillow)
+_IMAGECODECS = _Decoder("imagecodecs", "imagecodecs", libraries.decode_imagecodecs)
+_OPENJPEG = _Decoder("pylibjpeg-openjpeg", "openjpeg", libraries.decode_openjpeg)
+_JPEGLS = _Decoder("pyjpegls", "jpeg_ls", libraries.decode_jpegls)
+_RLE = _Decoder("pylibjpeg-rle", "rle", libraries.decode_rle)
 
-_ORDER = {
-    Syntax.JPEG_LOSSLESS: [_GDCM],
-    Syntax.JPEG_LOSSLESS_SV1: [_GDCM],
-    Syntax.JPEG_LS_LOSSLESS: [_JPEGLS, _GDCM],
-    Syntax.JPEG_LS_NEAR: [_JPEGLS, _GDCM],
-    Syntax.JPEG_2000_LOSSLESS: [_OPENJPEG],
-    Syntax.JPEG_2000: [_OPENJPEG],
-    Syntax.HTJ2K_LOSSLESS: [_OPENJPEG],
-    Syntax.HTJ2K_LOSSLESS_RPCL: [_OPENJPEG],
-    Syntax.HTJ2K: [_OPENJPEG],
-    Syntax.RLE: [_RLE],
+_DECODERS = {
+    Syntax.JPEG_LOSSLESS: _IMAGECODECS,
+    Syntax.JPEG_LOSSLESS_SV1: _IMAGECODECS,
+    Syntax.JPEG_LS_LOSSLESS: _JPEGLS,
+    Syntax.JPEG_LS_NEAR: _JPEGLS,
+    Syntax.JPEG_2000_LOSSLESS: _OPENJPEG,
+    Syntax.JPEG_2000: _OPENJPEG,
+    Syntax.HTJ2K_LOSSLESS: _OPENJPEG,
+    Syntax.HTJ2K_LOSSLESS_RPCL: _OPENJPEG,
+    Syntax.HTJ2K: _OPENJPEG,
+    Syntax.RLE: _RLE,
 }

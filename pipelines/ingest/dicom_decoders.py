@@ -3,7 +3,6 @@
 They are imported when they are first needed: most files are not compressed.
 """
 
-from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -96,65 +95,21 @@ def decode_pillow(request: Request) -> npt.NDArray[np.generic]:
         return np.asarray(image)
 
 
-def decode_gdcm(request: Request) -> npt.NDArray[np.generic]:
-    """Decode JPEG at 12 bit, JPEG lossless and JPEG-LS with GDCM.
+def decode_imagecodecs(request: Request) -> npt.NDArray[np.generic]:
+    """Decode 12-bit JPEG and JPEG lossless with imagecodecs; (rows, columns) or (rows, columns, 3).
 
-    Args:
-        request: What is to be decoded.
-
-    Returns:
-        The samples: (rows, columns) or (rows, columns, 3).
-
-    Raises:
-        ValueError: If GDCM cannot decode it.
+    GDCM can do this too, but a damaged codestream makes it end the process.
     """
-    gdcm = _quiet_gdcm()
-    layout, codestream = request.layout, request.codestream
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(request.encoded)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((layout.columns, layout.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(str(layout.photometric))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(request.syntax))))
-    # 12 allocated bits lead it to its 12-bit decoder at once; with 16 it tries the 8-bit one first,
-    # which complains on the standard error stream.
-    precision = codestream.precision
-    allocated = next(bits for bits in (8, 12, 16) if precision <= bits)
-    if not request.syntax.cosine and allocated > 8:  # noqa: PLR2004
-        allocated = 16
-    image.SetPixelFormat(
-        gdcm.PixelFormat(
-            codestream.components, allocated, precision, precision - 1, int(layout.signed)
-        )
-    )
-    # The binding gives the bytes as a string, and none where it fails.
-    text = image.GetBuffer()
-    if text is None:
-        raise ValueError("expected a codestream that GDCM can decode, got another")
-    return _interleaved(_flat(text.encode("utf-8", "surrogateescape"), precision), request)
+    import imagecodecs
 
-
-@cache
-def _quiet_gdcm() -> "gdcm":  # type: ignore[name-defined]  # noqa: F821
-    """Import GDCM and stop it from writing to the standard error stream."""
-    import gdcm
-
-    for turn_off in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
-        turn_off()
-    return gdcm
-
-
-def _flat(
-    buffer: bytes | bytearray | npt.NDArray[np.generic], bits: int
-) -> npt.NDArray[np.generic]:
-    return np.frombuffer(buffer, np.uint8 if bits <= 8 else np.dtype("<u2"))  # noqa: PLR2004
+    told = request.codestream.to_rgb
+    photometric = request.layout.photometric
+    as_they_are = told is False or (told is None and photometric is Photometric.RGB)
+    if photometric.samples == 1 or (request.syntax.cosine and not as_they_are):
+        decoded = imagecodecs.jpeg_decode(request.encoded)
+    else:
+        decoded = imagecodecs.jpeg_decode(request.encoded, colorspace="RGB", outcolorspace="RGB")
+    return _interleaved(decoded, request)
 
 
 def _interleaved(flat: npt.NDArray[np.generic], request: Request) -> npt.NDArray[np.generic]:
@@ -166,3 +121,9 @@ def _interleaved(flat: npt.NDArray[np.generic], request: Request) -> npt.NDArray
     layout = request.layout
     shape = (layout.rows, layout.columns)
     return flat.reshape(shape if layout.photometric.samples == 1 else (*shape, 3))
+
+
+def _flat(
+    buffer: bytes | bytearray | npt.NDArray[np.generic], bits: int
+) -> npt.NDArray[np.generic]:
+    return np.frombuffer(buffer, np.uint8 if bits <= 8 else np.dtype("<u2"))  # noqa: PLR2004
