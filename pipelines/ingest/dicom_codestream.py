@@ -13,6 +13,7 @@ from pipelines.ingest.dicom_kind import Syntax
 from pipelines.ingest.dicom_layout import PixelLayout
 
 _MARKER = 0xFF
+_END = b"\xff\xd9"
 _ADOBE = 0xEE
 _JFIF = 0xE0
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -65,7 +66,8 @@ def parse(encoded: bytes, syntax: Syntax) -> Codestream:
         What it says.
 
     Raises:
-        InputError: CORRUPT if it is another kind of codestream, or none.
+        InputError: CORRUPT if it is another kind of codestream, or none; TRUNCATED if its end
+            marker is missing.
     """
     if syntax in _FRAME_STARTS:
         return _parse_jpeg(encoded, syntax)
@@ -116,12 +118,23 @@ def _parse_jpeg(encoded: bytes, syntax: Syntax) -> Codestream:
         (length,) = struct.unpack_from(">H", encoded, at + 2)
         segment = encoded[at + 4 : at + 2 + length]
         if marker in _ANY_FRAME_START:
+            _check_end(encoded, at)
             return _frame_start(segment, marker, syntax, to_rgb=to_rgb)
         if marker == _JFIF and segment[:4] == b"JFIF":
             to_rgb = True
         if marker == _ADOBE and segment[:5] == b"Adobe" and len(segment) > 11:  # noqa: PLR2004
             to_rgb = to_rgb or segment[11] == 1
         at += 2 + length
+
+
+def _check_end(encoded: bytes, start: int) -> None:
+    # Compressed data never look like the marker. Without it, libjpeg-turbo makes up the rest.
+    if encoded.rfind(_END, start) < 0:
+        raise InputError(
+            Reason.TRUNCATED,
+            "expected a codestream with its end marker, got one that ends too early; "
+            "export the image again",
+        )
 
 
 def _frame_start(segment: bytes, marker: int, syntax: Syntax, *, to_rgb: bool | None) -> Codestream:

@@ -79,8 +79,8 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
 
     Raises:
         InputError: PIXEL_LENGTH_MISMATCH, INVALID_ATTRIBUTE or CORRUPT if the codestream and the
-            header disagree; DECODER_MISSING if the decoder is not installed; DECODE_FAILED if it
-            gives up.
+            header disagree; TRUNCATED if the codestream has no end; DECODER_MISSING if the decoder
+            is not installed; DECODE_FAILED if it gives up.
     """
     if syntax is Syntax.RLE:
         codestream = _rle_codestream(encoded, layout)

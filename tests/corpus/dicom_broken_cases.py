@@ -27,6 +27,7 @@ from corpus.dicom_syntax_cases import (
     HTJ2K,
     JPEG_2000,
     JPEG_BASELINE,
+    JPEG_EXTENDED,
     JPEG_LOSSLESS_SV1,
     JPEG_LS,
     RLE,
@@ -96,7 +97,16 @@ def _streams() -> Iterator[Case]:
     stream = jpeg_2000(GREY12)
     yield case("jpeg_2000_cut", encoded(stream[:900], JPEG_2000), Reason.DECODE_FAILED)
     lossless = bytes(imagecodecs.jpegls_encode(GREY12))
-    yield case("jpeg_ls_cut", encoded(lossless[:900], JPEG_LS), Reason.DECODE_FAILED)
+    yield case("jpeg_ls_cut", encoded(lossless[:900], JPEG_LS), Reason.TRUNCATED)
+    hollow = encoded(lossless[:900] + b"\xff\xd9", JPEG_LS)
+    yield case("jpeg_ls_hollow", hollow, Reason.DECODE_FAILED)
+    options = {"bitspersample": 12}
+    stream = bytes(imagecodecs.jpeg_encode(GREY12, lossless=True, predictor=1, **options))
+    yield case("jpeg_lossless_cut", encoded(stream[:-700], JPEG_LOSSLESS_SV1), Reason.TRUNCATED)
+    stream = bytes(imagecodecs.jpeg_encode(GREY12, **options))
+    yield case("jpeg_12_bit_cut", encoded(stream[:-700], JPEG_EXTENDED), Reason.TRUNCATED)
+    stream = bytes(imagecodecs.jpeg_encode(GREY8))
+    yield case("jpeg_cut", encoded(stream[:-700], JPEG_BASELINE, GREY8), Reason.TRUNCATED)
     htj2k = bytes(imagecodecs.htj2k_encode(GREY12))
     yield case("htj2k_cut", encoded(htj2k[:900], HTJ2K), Reason.DECODE_FAILED)
     yield case("rle_cut", encoded(rle_segments(GREY12)[:900], RLE), Reason.DECODE_FAILED)
