@@ -85,6 +85,10 @@ class PlainfilmError(Exception):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["PlainfilmError"], tuple[Reason, str]]:
+        """Let an error cross to another process with its reason."""
+        return type(self), (self.reason, str(self))
+
 
 class InputError(PlainfilmError):
     """One input file cannot be read; the rest of the batch goes on."""

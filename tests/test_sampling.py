@@ -61,3 +61,13 @@ def test_empty_data_gives_an_empty_epoch():
     assert list(EpochSampler([])) == []
     assert len(EpochSampler([], balance="none")) == 0
     assert np.array_equal(EpochSampler([]).labels, [])
+
+
+@given(st.lists(st.floats(0.1, 5), min_size=1, max_size=40), st.integers(0, 5))
+def test_films_are_drawn_as_often_as_they_weigh(weights, epoch):
+    sampler = EpochSampler(labelled(*[0] * len(weights)), weights=lambda: np.array(weights))
+    sampler.epoch = epoch
+    films = Counter(draw.film for draw in sampler)
+    for film, weight in enumerate(weights):
+        expected = weight * len(weights) / sum(weights)
+        assert abs(films[film] - expected) < 1 + 1e-6

@@ -82,3 +82,28 @@ def test_no_code_of_the_file_is_run(tmp_path):
     with pytest.raises(RunError):
         load_weights(network(), tmp_path / "model.pt")
     assert not (tmp_path / "harmed").exists()
+
+
+def test_logits_keep_float32_precision_under_autocast():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
+    films = torch.randn(200, 1, 8, 8)
+    exact = network(films)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        coarse = network(films)
+        precise = load_weights(network, None)(films)
+    assert precise.dtype == torch.float32
+    assert len(precise.unique()) > 195 > len(coarse.unique())
+    assert (precise - exact).abs().max() < 0.02
+
+
+def test_copy_of_a_network_uses_its_own_last_layer():
+    import copy
+
+    network = load_weights(nn.Sequential(nn.Linear(4, 1)), None)
+    twin = copy.deepcopy(network)
+    nn.init.constant_(twin[0].weight, 0.0)
+    nn.init.constant_(twin[0].bias, 3.0)
+    assert twin(torch.ones(1, 4)).item() == 3.0
+    assert load_weights(network, None) is network
+    assert len(network[0]._forward_hooks) == 1

@@ -3,9 +3,11 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from pipelines.errors import Reason, RunError
 from pipelines.files import whole_file
@@ -48,7 +50,31 @@ def load_weights(
     """
     if path is not None:
         _load_state(network, Path(path))
+    keep_last_layer_precise(network)
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def keep_last_layer_precise(network: nn.Module) -> None:
+    """Let the last linear layer of `network` compute in float32, also under autocast.
+
+    A bfloat16 logit has eight significant bits: probabilities would fall into steps of 0.004, and
+    films that differ would tie.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if layers and not layers[-1]._forward_hooks:
+        layers[-1].register_forward_hook(_linear_in_float32)
+
+
+def _linear_in_float32(
+    layer: nn.Module, inputs: tuple[torch.Tensor, ...], _output: torch.Tensor
+) -> torch.Tensor:
+    features = inputs[0]
+    with torch.autocast(features.device.type, enabled=False):
+        return functional.linear(
+            features.float(),
+            cast("torch.Tensor", layer.weight).float(),
+            cast("torch.Tensor", layer.bias).float(),
+        )
 
 
 def _load_state(network: nn.Module, path: Path) -> None:

@@ -1,6 +1,7 @@
 """Keep the last and the best state of a run, and go on from the last one."""
 
 import logging
+import pickle
 from pathlib import Path
 
 import torch
@@ -13,6 +14,15 @@ from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.trainer import RadiographTrainer
 
 logger = logging.getLogger(__name__)
+
+_NO_CHECKPOINT = (
+    RuntimeError,
+    KeyError,
+    ValueError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+)
 
 
 class Checkpoints:
@@ -55,7 +65,7 @@ class Checkpoints:
                 trainer.average.load_state_dict(state["average"])
             trainer.optimizer.load_state_dict(state["optimizer"])
             trainer.loss_scaler.load_state_dict(state["scaler"])
-        except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+        except _NO_CHECKPOINT as error:
             raise RunError(
                 Reason.WEIGHTS_MISMATCH,
                 f"expected a checkpoint of this network and optimizer in {path.name}, got another; "
@@ -65,6 +75,7 @@ class Checkpoints:
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
         self.evaluator.state.best_metric = state["best_metric"]
         self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+        self.evaluator.metric_cmp_fn.highest = state["highest_metric"]
         logger.info("Going on after epoch %d of %d", state["epoch"], trainer.state.max_epochs)
 
     def save(self, trainer: RadiographTrainer) -> None:
@@ -79,6 +90,7 @@ class Checkpoints:
             "scaler": trainer.loss_scaler.state_dict(),
             "epoch": int(trainer.state.epoch),
             "best_metric": float(seen.best_metric),
+            "highest_metric": float(self.evaluator.metric_cmp_fn.highest),
             "best_metric_epoch": int(seen.best_metric_epoch),
         }
         with whole_file(self.directory / "last.pt") as temporary:

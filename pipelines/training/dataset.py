@@ -1,6 +1,6 @@
 """A data set that reads each film once and augments it by the seed of the draw."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
@@ -97,6 +97,11 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             self._films = None
             raise _refusal(self.data, refused)
         self._read_once = True
+
+    def films(self) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+        """Give every film as it is before the first random transform: float32, 0 to 1."""
+        for index in range(len(self.data)):
+            yield np.asarray(self._prepared(index)["image"], dtype=np.float32)
 
     def _read(self, index: int, lock: Lock) -> InputError | None:
         try:

@@ -16,6 +16,26 @@ from pipelines.training.metrics import METRICS, build_metric
 from pipelines.training.trainer import Handler
 
 
+class NotWorse:
+    """Compares a key metric with the highest one seen.
+
+    Attributes:
+        tolerance: How far below it a later value may be and still win; 0 asks for more than it.
+        highest: The highest value seen.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.highest = float("-inf")
+
+    def __call__(self, current: float, best: float) -> bool:
+        """Return whether `current` makes its epoch the best one."""
+        self.highest = max(self.highest, best)
+        wins = current > self.highest - self.tolerance
+        self.highest = max(self.highest, current)
+        return wins
+
+
 class RadiographEvaluator(SupervisedEvaluator):
     """Run a network over labelled films.
 
@@ -50,6 +70,7 @@ def build_evaluator(
     inferer: Inferer | None = None,
     key_val_metric: Mapping[str, Metric] | None = None,
     val_handlers: Sequence[Handler] = (),
+    key_metric_tolerance: float = 0.0,
     amp: bool = True,
 ) -> RadiographEvaluator:
     """Build the evaluator of a bundle; keywords are those of MONAI's `SupervisedEvaluator`.
@@ -62,6 +83,10 @@ def build_evaluator(
         inferer: How the network is called; MONAI's `SimpleInferer` by default.
         key_val_metric: One metric by its name, which chooses the best epoch (higher is better).
         val_handlers: Handlers to attach.
+        key_metric_tolerance: A later epoch counts as the best one if its key metric is at most this
+            much below the highest seen. Where a metric is near its ceiling its maximum is luck,
+            and later epochs, at a lower learning rate, generalise better. 0 takes the first
+            maximum.
         amp: Use the device's half precision where it has one.
 
     Returns:
@@ -77,6 +102,7 @@ def build_evaluator(
         inferer=inferer,
         key_val_metric=key,
         additional_metrics=others,
+        metric_cmp_fn=NotWorse(key_metric_tolerance),
         decollate=False,
     )
     evaluator.use_amp = amp

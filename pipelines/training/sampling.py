@@ -5,11 +5,15 @@ draws the same films with the same augmentation as one that was never disturbed,
 of loader processes.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
+
+Places: TypeAlias = npt.NDArray[np.int64]
+"""Places of films in the data set."""
 
 
 class Draw(NamedTuple):
@@ -31,6 +35,8 @@ class EpochSampler(Sampler[Draw]):
         data: Items with a `label` (int) each.
         balance: `classes` draws each class equally often, with replacement, in an epoch as long as
             the data; `none` draws every film once.
+        weights: Gives one weight a film, such as `LookWeights`; films are then drawn in
+            proportion, whatever `balance` says.
         seed: Seed of the run.
     """
 
@@ -39,10 +45,12 @@ class EpochSampler(Sampler[Draw]):
         data: Sequence[dict[str, Any]],
         *,
         balance: Literal["classes", "none"] = "classes",
+        weights: Callable[[], npt.NDArray[np.float64]] | None = None,
         seed: int = 0,
     ) -> None:
         self.labels = np.array([int(item["label"]) for item in data], dtype=np.int64)
         self.balance = balance
+        self.weights = weights
         self.seed = seed
         self.epoch = 0
 
@@ -54,12 +62,18 @@ class EpochSampler(Sampler[Draw]):
         """Draw the epoch numbered `self.epoch`."""
         random = np.random.default_rng([self.seed, self.epoch])
         count = len(self.labels)
-        balanced = self.balance == "classes" and count
-        order = self._balanced(random) if balanced else random.permutation(count)
+        order = self._order(random) if count else np.arange(0)
         seeds = random.integers(0, 2**32, size=count, dtype=np.uint64)
         return iter([Draw(int(i), int(s)) for i, s in zip(order, seeds, strict=True)])
 
-    def _balanced(self, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def _order(self, random: np.random.Generator) -> Places:
+        if self.weights is not None:
+            return _proportional(self.weights(), random)
+        if self.balance == "classes":
+            return self._balanced(random)
+        return random.permutation(len(self.labels))
+
+    def _balanced(self, random: np.random.Generator) -> Places:
         """Repeat each class in shuffled rounds, so that no film of it is drawn twice as often."""
         classes = np.unique(self.labels)
         share = [len(part) for part in np.array_split(self.labels, len(classes))]
@@ -71,3 +85,15 @@ class EpochSampler(Sampler[Draw]):
                 np.concatenate([random.permutation(films) for _ in range(rounds)])[:wanted]
             )
         return random.permutation(np.concatenate(drawn))
+
+
+def _proportional(weights: npt.NDArray[np.float64], random: np.random.Generator) -> Places:
+    """Draw as many films as there are; each as often as its weight says, rounded up or down.
+
+    Systematic resampling: one random offset for all draws, over films in random order.
+    """
+    count = len(weights)
+    order = random.permutation(count)
+    expected = np.cumsum(weights[order]) * (count / weights.sum())
+    places = np.searchsorted(expected, np.arange(count) + random.random())
+    return random.permutation(order[np.minimum(places, count - 1)])
