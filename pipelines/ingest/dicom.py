@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.dicom_colour import render_colour
 from pipelines.ingest.dicom_decode import Decoded, decode_encapsulated, decode_native
-from pipelines.ingest.dicom_elements import Source
+from pipelines.ingest.dicom_elements import Stream
 from pipelines.ingest.dicom_frames import encoded_frame, native_frame
 from pipelines.ingest.dicom_grey import Grey, render_grey
 from pipelines.ingest.dicom_header import DicomHeader, parse_header
@@ -19,7 +19,7 @@ __all__ = ["DicomHeader", "inspect_dicom", "read_dicom"]
 
 
 def inspect_dicom(path: Path) -> DicomHeader:
-    """Read and check the header of a DICOM file; its pixels are neither read nor inflated.
+    """Read and check the header of a DICOM file; its pixels are not decoded.
 
     Args:
         path: The file.
@@ -51,23 +51,23 @@ def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
             exception leaves, whatever the file holds.
     """
     with _refusing(), path.open("rb") as content:
-        header, source = parse_header(content)
+        header, stream = parse_header(content)
         if not 0 <= frame < header.frames:
             raise InputError(
                 Reason.NO_SUCH_FRAME,
                 f"expected a frame from 0 to {header.frames - 1}, got {frame}; check the index",
             )
-        decoded = _decode(source, header, frame)
+        decoded = _decode(stream, header, frame)
     with _refusing():
         return _render(decoded, header, frame)
 
 
-def _decode(source: Source, header: DicomHeader, frame: int) -> Decoded:
+def _decode(stream: Stream, header: DicomHeader, frame: int) -> Decoded:
     if header.syntax.encapsulated:
-        encoded = encoded_frame(source, header, frame)
+        encoded = encoded_frame(stream, header, frame)
         return decode_encapsulated(encoded, header.syntax, header.layout)
     return decode_native(
-        native_frame(source, header, frame),
+        native_frame(stream, header, frame),
         header.layout,
         little=header.attributes.encoding.little,
     )

@@ -1,65 +1,61 @@
 """Attributes of a DICOM header by keyword: bytes become text, integers and numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from pydicom.tag import Tag
 
 from pipelines.errors import InputError, Reason
-from pipelines.ingest.dicom_elements import (
-    UNDEFINED,
-    Element,
-    Encoding,
-    Walker,
+from pipelines.ingest.dicom_elements import Element, Encoding, FoundElement, Stream, read_elements
+
+_WANTED = frozenset(
+    Tag(keyword)
+    for keyword in (
+        "MediaStorageSOPClassUID",
+        "TransferSyntaxUID",
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "PresentationIntentType",
+        "PatientID",
+        "ImagerPixelSpacing",
+        "NominalScannedPixelSpacing",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "PixelSpacing",
+        "PixelAspectRatio",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "BurnedInAnnotation",
+        "WindowCenter",
+        "WindowWidth",
+        "RescaleIntercept",
+        "RescaleSlope",
+        "VOILUTFunction",
+        "RedPaletteColorLookupTableDescriptor",
+        "GreenPaletteColorLookupTableDescriptor",
+        "BluePaletteColorLookupTableDescriptor",
+        "RedPaletteColorLookupTableData",
+        "GreenPaletteColorLookupTableData",
+        "BluePaletteColorLookupTableData",
+        "ModalityLUTSequence",
+        "LUTDescriptor",
+        "LUTData",
+        "VOILUTSequence",
+        "PresentationLUTShape",
+    )
 )
+"""Tags of what the reader looks at; it passes over all other elements."""
 
-TAGS: Mapping[str, int] = {
-    "MediaStorageSOPClassUID": 0x0002_0002,
-    "TransferSyntaxUID": 0x0002_0010,
-    "SOPClassUID": 0x0008_0016,
-    "SOPInstanceUID": 0x0008_0018,
-    "PresentationIntentType": 0x0008_0068,
-    "PatientID": 0x0010_0020,
-    "ImagerPixelSpacing": 0x0018_1164,
-    "NominalScannedPixelSpacing": 0x0018_2010,
-    "StudyInstanceUID": 0x0020_000D,
-    "SeriesInstanceUID": 0x0020_000E,
-    "SamplesPerPixel": 0x0028_0002,
-    "PhotometricInterpretation": 0x0028_0004,
-    "PlanarConfiguration": 0x0028_0006,
-    "NumberOfFrames": 0x0028_0008,
-    "Rows": 0x0028_0010,
-    "Columns": 0x0028_0011,
-    "PixelSpacing": 0x0028_0030,
-    "PixelAspectRatio": 0x0028_0034,
-    "BitsAllocated": 0x0028_0100,
-    "BitsStored": 0x0028_0101,
-    "HighBit": 0x0028_0102,
-    "PixelRepresentation": 0x0028_0103,
-    "BurnedInAnnotation": 0x0028_0301,
-    "WindowCenter": 0x0028_1050,
-    "WindowWidth": 0x0028_1051,
-    "RescaleIntercept": 0x0028_1052,
-    "RescaleSlope": 0x0028_1053,
-    "VOILUTFunction": 0x0028_1056,
-    "RedPaletteColorLookupTableDescriptor": 0x0028_1101,
-    "GreenPaletteColorLookupTableDescriptor": 0x0028_1102,
-    "BluePaletteColorLookupTableDescriptor": 0x0028_1103,
-    "RedPaletteColorLookupTableData": 0x0028_1201,
-    "GreenPaletteColorLookupTableData": 0x0028_1202,
-    "BluePaletteColorLookupTableData": 0x0028_1203,
-    "ModalityLUTSequence": 0x0028_3000,
-    "LUTDescriptor": 0x0028_3002,
-    "LUTData": 0x0028_3006,
-    "VOILUTSequence": 0x0028_3010,
-    "PresentationLUTShape": 0x2050_0020,
-    "PixelData": 0x7FE0_0010,
-}
-"""What the reader looks at, by keyword (PS3.6)."""
-
-WANTED = frozenset(TAGS.values())
-_SEQUENCES = frozenset({TAGS["ModalityLUTSequence"], TAGS["VOILUTSequence"]})
-_MAX_VALUE_BYTES = 4_000_000
 _MAX_MAGNITUDE = 1e12
 
 
@@ -67,55 +63,50 @@ _MAX_MAGNITUDE = 1e12
 class Attributes:
     """Values of one data set or item, as the bytes of the file.
 
+    pydicom converts none of them: what it finds wrong with a damaged value it tells by `warnings`,
+    which have one state for all threads, and prints the value.
+
     Attributes:
         encoding: How the values are written.
-        values: Value by tag.
-        items: The first item of a sequence, by tag of the sequence.
+        elements: The elements that the reader looks at, by tag.
     """
 
     encoding: Encoding
-    values: dict[int, bytes] = field(default_factory=dict)
-    items: dict[int, "Attributes"] = field(default_factory=dict)
+    elements: dict[int, FoundElement] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Hide every value: reprs end up in logs and tracebacks."""
         return "Attributes(...)"
 
-    def take(self, walker: Walker, element: Element) -> None:
-        """Keep the value of an element if the reader looks at it.
+    def read(self, stream: Stream, *, stop: Callable[[int], bool]) -> Element | None:
+        """Read on from where the stream stands, and keep what the reader looks at.
 
         Args:
-            walker: The walker that found the element.
-            element: Any element but PixelData.
+            stream: The file.
+            stop: Says of a tag whether its element ends the reading.
 
-        Raises:
-            InputError: TRUNCATED if the file ends within the value; INVALID_ATTRIBUTE if it is
-                longer than any sensible value.
+        Returns:
+            The element that ended the reading; None at the end of the data set.
         """
-        if element.tag not in WANTED:
-            return
-        if element.tag in _SEQUENCES:
-            item = Attributes(self.encoding)
-            for nested in walker.first_item(element, self.encoding):
-                item.take(walker, nested)
-            self.items[element.tag] = item
-            return
-        if element.length == UNDEFINED or element.length > _MAX_VALUE_BYTES:
-            raise InputError(
-                Reason.INVALID_ATTRIBUTE,
-                f"expected at most {_MAX_VALUE_BYTES} bytes in ({element.tag >> 16:04X},"
-                f"{element.tag & 0xFFFF:04X}), got more; the header is damaged",
-            )
-        self.values[element.tag] = walker.source.read(element.start, element.length)
+        found, last = read_elements(stream, self.encoding, wanted=_WANTED, stop=stop)
+        self.elements.update(found)
+        return last
 
     def item(self, keyword: str) -> "Attributes | None":
-        """Return the first item of a sequence; None if it is absent or empty."""
-        found = self.items.get(TAGS[keyword])
-        return found if found is not None and found.values else None
+        """Return the first item of a sequence of look-up tables; None if it says nothing."""
+        sequence = self._value(keyword)
+        elements = sequence[0].elements() if sequence else ()
+        item = Attributes(self.encoding, {element.tag: element for element in elements})
+        return None if _WANTED.isdisjoint(item.elements) else item
 
     def data(self, keyword: str) -> bytes:
         """Return a value as the file has it; empty if it is absent."""
-        return self.values.get(TAGS[keyword], b"")
+        value = self._value(keyword)
+        return value if isinstance(value, bytes) else b""
+
+    def _value(self, keyword: str) -> Any:
+        element = self.elements.get(Tag(keyword))
+        return None if element is None else element.value
 
     def text(self, keyword: str) -> str:
         """Return a value as text without padding; empty if it is absent."""
@@ -130,14 +121,11 @@ class Attributes:
         text = self.text(keyword)
         return [_number(part) for part in text.split("\\")] if text else []
 
-    def integers(self, keyword: str, *, signed: bool = False) -> list[int]:
+    def integers(self, keyword: str) -> list[int]:
         """Return the 16-bit integers of a binary value; empty if it is absent."""
         value = self.data(keyword)
         order = self.encoding.order
-        return [
-            int.from_bytes(value[at : at + 2], order, signed=signed)
-            for at in range(0, len(value) - 1, 2)
-        ]
+        return [int.from_bytes(value[at : at + 2], order) for at in range(0, len(value) - 1, 2)]
 
     def integer(self, keyword: str) -> int:
         """Return the one unsigned integer of a required attribute.

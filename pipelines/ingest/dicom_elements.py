@@ -1,32 +1,40 @@
-"""The data elements of a DICOM file as bytes: where they stand and how long they are (PS3.5, 7).
+"""The data elements of a DICOM file, walked by pydicom over a stream that bounds what it may read.
 
-This walks the few kilobytes before the pixels by itself instead of asking pydicom, because a folder
-of strangers' files is read by many threads: pydicom speaks through `warnings`, whose filters are
-one per process, and its warnings print the offending values; and it inflates a deflated file whole.
-Here every length is held against the end of the file before it is believed.
+pydicom believes the lengths that a file names, nests as deep as the file says, and takes note of
+every item that it passes. Files come from anywhere, so each of its reads is held against the end of
+the file and against a budget, and whatever it raises becomes a refusal.
 """
 
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO, Literal, NamedTuple, NoReturn
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO, Literal, NamedTuple, NoReturn, cast
+
+from pydicom.charset import default_encoding
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.filereader import data_element_generator, read_sequence
+from pydicom.tag import BaseTag
+from pydicom.valuerep import VR
 
 from pipelines.errors import InputError, Reason
 
-UNDEFINED = 0xFFFF_FFFF
-ITEM = 0xFFFE_E000
-ITEM_END = 0xFFFE_E00D
-SEQUENCE_END = 0xFFFE_E0DD
+FoundElement = RawDataElement | DataElement
+"""An element as pydicom gives it: bytes, or the items of a sequence."""
 
-_BLOCK_BYTES = 16_384
-_MAX_ELEMENTS = 50_000
-"""Elements passed on the way to the pixels; a radiograph has some hundreds. Bounds the time."""
-_MAX_DEPTH = 32
-_TAG_AND_LENGTH = 8
-_LONG_HEADER = 12
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ"}) | frozenset(
-    {b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-_SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+UNDEFINED = 0xFFFF_FFFF
+
+_CHARACTER_SET = frozenset({b"\x08\0\x05\0", b"\0\x08\0\x05"})
+"""The tag of SpecificCharacterSet, in both byte orders."""
+_DELIMITERS = 0xFFFE
+_HEAD_BYTES = 8
+_MAX_VALUE_BYTES = 4_000_000
+_BUDGET = 100_000_000
+"""Bytes that pydicom may read of one file; pixels are read without it."""
+_LEAST_COST = 1_000
+"""What a read takes from the budget at least: one or two make an element, of which a radiograph has
+some hundreds. Bounds the time, and the memory for what pydicom notes of each item."""
 
 
 class Encoding(NamedTuple):
@@ -44,17 +52,18 @@ class Encoding(NamedTuple):
 class Element(NamedTuple):
     """One data element: its tag, value representation, and where its value stands.
 
-    `representation` is empty where the encoding is implicit; `length` may be `UNDEFINED`.
+    `representation` is empty where the encoding is implicit, or where there is none that exists;
+    `length` may be `UNDEFINED`.
     """
 
     tag: int
-    representation: bytes
+    representation: str
     start: int
     length: int
 
 
-class Source:
-    """The bytes of an open file, read in blocks.
+class Stream:
+    """The bytes of an open file: for pydicom to read within bounds, and for us to read at a place.
 
     Args:
         content: An open file; it stays the caller's to close.
@@ -62,218 +71,188 @@ class Source:
     """
 
     def __init__(self, content: BinaryIO, size: int) -> None:
+        self.size = size
         self._content = content
-        self._size = size
-        self._block = b""
-        self._block_start = 0
+        self._budget = _BUDGET
+        self.seek, self.tell = content.seek, content.tell
+
+    def read(self, size: int) -> bytes:
+        """Read on for pydicom: all of `size` bytes, or none where it looks for one more element.
+
+        Raises:
+            InputError: TRUNCATED if the file ends before; CORRUPT if the budget is spent.
+        """
+        left = max(0, self.size - self.tell())
+        if size > left and (left or size > _HEAD_BYTES):
+            refuse_truncated()
+        self._budget -= max(size, _LEAST_COST)
+        if self._budget < 0:
+            refuse_corrupt("a header of a sensible size", "a larger one")
+        found = self._content.read(size)
+        if size == _HEAD_BYTES and found[:4] in _CHARACTER_SET:
+            # pydicom warns of character sets that it does not know and prints them; `warnings` has
+            # one state for all threads. All values stay bytes, so it is shown a group length here.
+            return found[:2] + b"\0\0" + found[4:]
+        return found
 
     def peek(self, start: int, length: int) -> bytes:
         """Return up to `length` bytes from `start`; fewer at the end of the file."""
-        offset = start - self._block_start
-        if offset >= 0 and offset + length <= len(self._block):
-            return self._block[offset : offset + length]
-        self._content.seek(start)
-        if length > _BLOCK_BYTES:
-            return self._content.read(length)
-        self._block = self._content.read(_BLOCK_BYTES)
-        self._block_start = start
-        return self._block[:length]
+        self.seek(start)
+        return self._content.read(length)
 
-    def read(self, start: int, length: int) -> bytes:
+    def read_at(self, start: int, length: int) -> bytes:
         """Return exactly `length` bytes from `start`.
 
         Raises:
             InputError: TRUNCATED if the file ends before.
         """
-        if not self.reaches(start + length) or len(found := self.peek(start, length)) < length:
+        if start + length > self.size or len(found := self.peek(start, length)) < length:
             refuse_truncated()
         return found
 
-    def reaches(self, end: int) -> bool:
-        """Whether the file has at least `end` bytes."""
-        return end <= self._size
 
-    def may_reach(self, end: int) -> bool:
-        """Whether there can be `end` bytes, told without any effort."""
-        return end <= self._size
-
-
-class InflatedSource(Source):
-    """The bytes behind a deflated data set, inflated only as far as they are asked for.
+def inflate(content: BinaryIO, start: int, limit: int) -> Stream:
+    """Inflate a deflated data set.
 
     Args:
         content: The open file.
         start: Where the deflated bytes begin.
         limit: How many bytes may come out: what a bomb may cost.
+
+    Returns:
+        The inflated bytes; fewer than there were if the file is cut.
+
+    Raises:
+        InputError: TOO_LARGE if there are more than `limit`; CORRUPT if this is no deflated data.
     """
-
-    def __init__(self, content: BinaryIO, start: int, limit: int) -> None:
-        super().__init__(content, 0)
-        self._next = start
-        self._limit = limit
-        self._inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-        self._inflated = bytearray()
-
-    def peek(self, start: int, length: int) -> bytes:
-        """Return up to `length` inflated bytes from `start`; fewer at the end."""
-        self.reaches(start + length)
-        return bytes(self._inflated[start : start + length])
-
-    def reaches(self, end: int) -> bool:
-        """Inflate up to `end` and tell whether there is as much.
-
-        Raises:
-            InputError: TOO_LARGE if `end` is beyond the limit; CORRUPT if this is no deflated data.
-        """
-        self.may_reach(end)
-        while len(self._inflated) < end and self._inflate_more(end - len(self._inflated)):
-            pass
-        return len(self._inflated) >= end
-
-    def may_reach(self, end: int) -> bool:
-        """Whether `end` is within the limit; how much there is is known after inflation.
-
-        Raises:
-            InputError: TOO_LARGE if it is not.
-        """
-        if end > self._limit:
-            raise InputError(
-                Reason.TOO_LARGE,
-                f"expected at most {self._limit} bytes after inflation, got {end} or more",
-            )
-        return True
-
-    def _inflate_more(self, wanted: int) -> bool:
-        packed = self._inflate.unconsumed_tail
-        if not packed:
-            self._content.seek(self._next)
-            packed = self._content.read(_BLOCK_BYTES)
-            self._next += len(packed)
-        try:
-            inflated = self._inflate.decompress(packed, max(wanted, _BLOCK_BYTES))
-        except zlib.error:
-            refuse_corrupt("a deflated data set", "other bytes")
-        self._inflated += inflated
-        return bool(packed or inflated) and not self._inflate.eof
+    content.seek(start)
+    try:
+        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content.read(limit), limit + 1)
+    except zlib.error:
+        refuse_corrupt("a deflated data set", "other bytes")
+    if len(inflated) > limit:
+        raise InputError(
+            Reason.TOO_LARGE,
+            f"expected at most {limit} bytes after inflation, got {limit} or more",
+        )
+    return Stream(BytesIO(inflated), len(inflated))
 
 
-class Walker:
-    """Goes over the elements of a data set, in the order of the file.
+def read_elements(
+    stream: Stream, encoding: Encoding, *, wanted: Collection[int], stop: Callable[[int], bool]
+) -> tuple[dict[int, FoundElement], Element | None]:
+    """Read the wanted elements from where the stream stands, and pass over the others.
 
     Args:
-        source: Where the bytes are.
+        stream: The file; afterwards it stands at the element that ended the reading.
+        encoding: How the elements are written.
+        wanted: Tags of the elements to keep.
+        stop: Says of a tag whether its element ends the reading.
+
+    Returns:
+        The wanted elements by tag, sequences parsed and all others as bytes; and the element that
+        ended the reading, None at the end of the data set.
+
+    Raises:
+        InputError: TRUNCATED if the file ends within a value; CORRUPT if there are no elements;
+            INVALID_ATTRIBUTE if a wanted value is longer than any sensible one.
     """
+    found: dict[int, FoundElement] = {}
+    last: Element | None = None
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self._budget = _MAX_ELEMENTS
+    def stop_when(tag: BaseTag, representation: str | None, length: int) -> bool:
+        nonlocal last
+        known = representation if representation in VR.__members__ else None
+        element = Element(int(tag), known or "", stream.tell(), length)
+        if stop(element.tag):
+            last = element
+            return True
+        _check(element, encoding, stream, keep=tag in wanted)
+        return False
 
-    def elements(self, start: int, encoding: Encoding) -> Iterator[Element]:
-        """Yield the elements from `start` on; their values are neither read nor checked.
+    with refusing_damage(stream):
+        for element in data_element_generator(
+            cast(BinaryIO, stream),
+            is_implicit_VR=not encoding.explicit,
+            is_little_endian=encoding.little,
+            stop_when=stop_when,
+            specific_tags=list(wanted),
+        ):
+            found[element.tag] = _parsed(element)
+    return found, last
 
-        Ends at the end of the file or of the item. Going on after an element skips its value, with
-        all that is nested in it.
 
-        Args:
-            start: Where the first element stands.
-            encoding: How they are written.
+def check_representation(element: Element | None, encoding: Encoding) -> None:
+    """Refuse an element without the value representation that the encoding asks for.
 
-        Yields:
-            One element after the other.
-        """
-        while self.source.reaches(start + 1):
-            element = self.element(start, encoding)
-            if element.tag == ITEM_END:
-                return
-            yield element
-            start = self._after(element, encoding, depth=0)
+    Args:
+        element: The element, if there is one.
+        encoding: How it is written.
 
-    def element(self, start: int, encoding: Encoding) -> Element:
-        """Read the head of the element at `start`.
+    Raises:
+        InputError: CORRUPT if it has none that exists.
+    """
+    if element is None or not encoding.explicit or element.representation:
+        return
+    if element.tag >> 16 != _DELIMITERS:
+        refuse_corrupt("a value representation in the header", "other bytes")
 
-        Raises:
-            InputError: TRUNCATED if the file ends within it; CORRUPT if there is no element.
-        """
-        self._budget -= 1
-        if self._budget < 0:
-            refuse_corrupt(f"at most {_MAX_ELEMENTS} data elements", "more")
-        order = encoding.order
-        head = self.source.peek(start, _LONG_HEADER)
-        if len(head) < _TAG_AND_LENGTH:
+
+def _check(element: Element, encoding: Encoding, stream: Stream, *, keep: bool) -> None:
+    check_representation(element, encoding)
+    if keep and element.length > _MAX_VALUE_BYTES and dictionary_VR(element.tag) != VR.SQ:
+        raise InputError(
+            Reason.INVALID_ATTRIBUTE,
+            f"expected at most {_MAX_VALUE_BYTES} bytes in {keyword_for_tag(element.tag)}, "
+            "got more; the header is damaged",
+        )
+    if element.length != UNDEFINED and element.start + element.length > stream.size:
+        refuse_truncated()
+
+
+def _parsed(element: FoundElement) -> FoundElement:
+    # Sequences of undefined length have been parsed, the others are bytes.
+    if not isinstance(element, RawDataElement) or dictionary_VR(element.tag) != VR.SQ:
+        return element
+    value = element.value or b""
+    stream = Stream(BytesIO(value), len(value))
+    with refusing_damage(stream):
+        items = read_sequence(
+            cast(BinaryIO, stream),
+            element.is_implicit_VR,
+            element.is_little_endian,
+            len(value),
+            default_encoding,
+        )
+    return DataElement(element.tag, VR.SQ, items)
+
+
+@contextmanager
+def refusing_damage(stream: Stream) -> Iterator[None]:
+    """Turn whatever pydicom raises on damaged content into a refusal.
+
+    Args:
+        stream: What pydicom reads.
+
+    Yields:
+        Nothing: what pydicom does goes into the block.
+
+    Raises:
+        InputError: TRUNCATED if the file ends too early; CORRUPT for all other damage. An error of
+            the operating system or want of memory passes.
+    """
+    try:
+        yield
+    except Exception as error:
+        own = isinstance(error, (InputError, MemoryError))
+        if own or (isinstance(error, OSError) and error.errno is not None):
+            raise
+        # It has its own error for whatever goes wrong at an item, a refusal by the stream included.
+        if isinstance(error.__context__, InputError):
+            raise error.__context__ from None
+        if stream.tell() > stream.size - _HEAD_BYTES:
             refuse_truncated()
-        tag = int.from_bytes(head[:2], order) << 16 | int.from_bytes(head[2:4], order)
-        if not encoding.explicit or tag >> 16 == ITEM >> 16:
-            return Element(tag, b"", start + 8, int.from_bytes(head[4:8], order))
-        representation = head[4:6]
-        if representation in _SHORT:
-            return Element(tag, representation, start + 8, int.from_bytes(head[6:8], order))
-        if representation not in _LONG:
-            refuse_corrupt("a value representation in the header", "other bytes")
-        if len(head) < _LONG_HEADER:
-            refuse_truncated()
-        return Element(tag, representation, start + 12, int.from_bytes(head[8:12], order))
-
-    def first_item(self, sequence: Element, encoding: Encoding) -> Iterator[Element]:
-        """Yield the elements of the first item of a sequence; none if it is empty.
-
-        Args:
-            sequence: The sequence.
-            encoding: How the data set is written.
-
-        Yields:
-            The elements of the item.
-
-        Raises:
-            InputError: CORRUPT if something else than an item stands there.
-        """
-        if sequence.length == 0:
-            return
-        item = self.element(sequence.start, encoding)
-        if item.tag == SEQUENCE_END or item.length == 0:
-            return
-        if item.tag != ITEM:
-            refuse_corrupt("an item in a sequence", "other bytes")
-        for element in self.elements(item.start, self.sniff(item.start, encoding)):
-            if element.start > item.start + item.length:
-                return
-            yield element
-
-    def _after(self, element: Element, encoding: Encoding, *, depth: int) -> int:
-        """Return where the next element stands."""
-        if element.length != UNDEFINED:
-            end = element.start + element.length
-            if not self.source.reaches(end):
-                refuse_truncated()
-            return end
-        if depth > _MAX_DEPTH:
-            refuse_corrupt(f"at most {_MAX_DEPTH} nested sequences", "more")
-        # A sequence of unknown representation is written implicitly inside (PS3.5, 6.2.2 note 2).
-        inside = Encoding(False, True) if element.representation == b"UN" else encoding
-        start = element.start
-        while (item := self.element(start, inside)).tag == ITEM:
-            start = self._after_item(item, inside, depth=depth + 1)
-        if item.tag != SEQUENCE_END:
-            refuse_corrupt("an item in a sequence", "other bytes")
-        return item.start
-
-    def _after_item(self, item: Element, encoding: Encoding, *, depth: int) -> int:
-        if item.length != UNDEFINED:
-            return self._after(item, encoding, depth=depth)
-        start = item.start
-        inside = self.sniff(start, encoding)
-        while (element := self.element(start, inside)).tag != ITEM_END:
-            start = self._after(element, inside, depth=depth)
-        return element.start
-
-    def sniff(self, start: int, expected: Encoding) -> Encoding:
-        """Tell from the first element at `start` whether it is really written as `expected`.
-
-        Some writers name one syntax and use the other, for the file or within sequences.
-        """
-        representation = self.source.peek(start, 6)[4:6]
-        if len(representation) < 2:  # noqa: PLR2004 (cut here: whoever reads on will say so)
-            return expected
-        return Encoding(representation in _SHORT | _LONG, expected.little)
+        refuse_corrupt("data elements in the order of the standard", "other bytes")
 
 
 def refuse_truncated() -> NoReturn:

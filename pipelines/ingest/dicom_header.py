@@ -8,15 +8,18 @@ import os
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from pydicom.tag import Tag
+from pydicom.valuerep import VR
+
 from pipelines.errors import InputError, Reason
-from pipelines.ingest.dicom_attributes import TAGS, Attributes, refuse_invalid, refuse_missing
+from pipelines.ingest.dicom_attributes import Attributes, refuse_invalid, refuse_missing
 from pipelines.ingest.dicom_elements import (
     UNDEFINED,
     Element,
     Encoding,
-    InflatedSource,
-    Source,
-    Walker,
+    Stream,
+    check_representation,
+    inflate,
     refuse_corrupt,
     refuse_truncated,
 )
@@ -25,8 +28,10 @@ from pipelines.ingest.dicom_layout import PixelLayout, read_layout
 from pipelines.ingest.limits import MAX_SAMPLES
 from pipelines.radiograph import Identity
 
-_META = Encoding(explicit=True, little=True)
+_META_GROUP = 2
 _PREFIX_END = 132
+_SOP_CLASS = int(Tag("SOPClassUID"))
+_PIXEL_DATA = int(Tag("PixelData"))
 _MAX_INFLATED = MAX_SAMPLES * 2 + 16_000_000
 """The largest frame allowed at 16 bits, and a generous header: what a deflated file may become."""
 _MAX_FRAMES = 10_000
@@ -65,14 +70,14 @@ class DicomHeader:
         return self.identity.sop_instance_uid
 
 
-def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
+def parse_header(content: BinaryIO) -> tuple[DicomHeader, Stream]:
     """Read and check the header of an open file.
 
     Args:
         content: The open file.
 
     Returns:
-        The header, and the source in which its `pixel_data` stands.
+        The header, and the stream in which its `pixel_data` stands.
 
     Raises:
         InputError: For whatever makes reading on useless.
@@ -80,14 +85,13 @@ def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
     size = os.fstat(content.fileno()).st_size
     if size == 0:
         raise InputError(Reason.EMPTY_FILE, "expected an image, got a file of 0 bytes; remove it")
-    source = Source(content, size)
-    meta, start, flags = _read_meta(source)
+    stream = Stream(content, size)
+    meta, start, flags = _read_meta(stream)
     syntax_uid = meta.text("TransferSyntaxUID")
     if syntax_uid == Syntax.DEFLATED:
-        source, start = InflatedSource(content, start, _MAX_INFLATED), 0
-    walker = Walker(source)
-    encoding = _encoding(walker, start, syntax_uid)
-    attributes, pixel_data, sop_class = _read_data_set(walker, start, encoding, meta)
+        stream, start = inflate(content, start, _MAX_INFLATED), 0
+    encoding = _encoding(stream, start, syntax_uid)
+    attributes, pixel_data, sop_class = _read_data_set(stream, start, encoding, meta)
     if not syntax_uid:
         syntax_uid = _guess_syntax(encoding, pixel_data)
         flags.add("no_transfer_syntax")
@@ -99,9 +103,9 @@ def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
     layout = read_layout(attributes, encapsulated=syntax.encapsulated)
     frames = _frames(attributes)
     if syntax.encapsulated:
-        _check_fragments(source, pixel_data, frames)
+        _check_fragments(stream, pixel_data, frames)
     else:
-        _check_length(source, pixel_data, layout.frame_bytes * frames, flags)
+        _check_length(stream, pixel_data, layout.frame_bytes * frames, flags)
     flags |= kind_flags(attributes, sop_class)
     header = DicomHeader(
         sop_class=sop_class,
@@ -113,60 +117,60 @@ def parse_header(content: BinaryIO) -> tuple[DicomHeader, Source]:
         attributes=attributes,
         pixel_data=pixel_data,
     )
-    return header, source
+    return header, stream
 
 
-def _read_meta(source: Source) -> tuple[Attributes, int, set[str]]:
+def _read_meta(stream: Stream) -> tuple[Attributes, int, set[str]]:
     # Group 2, the start of the data set behind it, and flags.
-    head = source.peek(0, _PREFIX_END)
+    head = stream.peek(0, _PREFIX_END)
     has_prefix = head[-4:] == b"DICM" and len(head) == _PREFIX_END
     start = _PREFIX_END if has_prefix else 0
-    group = source.peek(start, 2)
+    group = stream.peek(start, 2)
     if group not in {b"\x02\0", b"\x08\0", b"\0\x08"}:
         if has_prefix and not group:
             refuse_truncated()
         if has_prefix:
             refuse_corrupt("data elements behind the DICOM prefix", "other bytes")
         raise InputError(Reason.NOT_AN_IMAGE, "expected a DICOM file, got content of another kind")
-    walker = Walker(source)
-    encoding = walker.sniff(start, _META)
-    meta = Attributes(encoding)
-    while source.peek(start, 2) == b"\x02\0":
-        element = walker.element(start, encoding)
-        meta.take(walker, element)
-        start = element.start + element.length
+    meta = Attributes(_sniff(stream, start, little=True))
+    stream.seek(start)
+    meta.read(stream, stop=lambda tag: tag >> 16 != _META_GROUP)
+    start = stream.tell()
     if meta.text("MediaStorageSOPClassUID") == DIRECTORY:
         raise InputError(
             Reason.DICOMDIR, "expected an image, got the directory of a medium (DICOMDIR)"
         )
-    if not source.reaches(start + 1):
+    if start >= stream.size:
         refuse_truncated()
     return meta, start, set() if has_prefix else {"no_preamble"}
 
 
-def _encoding(walker: Walker, start: int, syntax_uid: str) -> Encoding:
-    if not syntax_uid:
-        # Group 8 read in the wrong byte order is group 0x0800.
-        little = walker.source.peek(start, 2) != b"\0\x08"
-        return walker.sniff(start, Encoding(explicit=True, little=little))
+def _sniff(stream: Stream, start: int, *, little: bool) -> Encoding:
+    # Some writers name one syntax and use the other: the first element tells.
+    representation = stream.peek(start, 6)[4:].decode("latin-1")
+    return Encoding(representation in VR.__members__, little)
+
+
+def _encoding(stream: Stream, start: int, syntax_uid: str) -> Encoding:
     if syntax_uid == Syntax.BIG_ENDIAN:
         return Encoding(explicit=True, little=False)
-    return walker.sniff(start, Encoding(syntax_uid != Syntax.IMPLICIT, little=True))
+    # Group 8 read in the wrong byte order is group 0x0800.
+    swapped = not syntax_uid and stream.peek(start, 2) == b"\0\x08"
+    return _sniff(stream, start, little=not swapped)
 
 
 def _read_data_set(
-    walker: Walker, start: int, encoding: Encoding, meta: Attributes
+    stream: Stream, start: int, encoding: Encoding, meta: Attributes
 ) -> tuple[Attributes, Element | None, str]:
     """Collect the attributes up to PixelData; refuse other SOP classes as soon as known."""
     attributes = Attributes(encoding)
-    sop_class = ""
-    for element in walker.elements(start, encoding):
-        if not sop_class and element.tag > TAGS["SOPClassUID"]:
-            sop_class = check_class(attributes, meta)
-        if element.tag == TAGS["PixelData"]:
-            return attributes, element, sop_class
-        attributes.take(walker, element)
-    return attributes, None, sop_class or check_class(attributes, meta)
+    stream.seek(start)
+    last = attributes.read(stream, stop=lambda tag: tag > _SOP_CLASS)
+    check_representation(last, encoding)
+    sop_class = check_class(attributes, meta)
+    last = attributes.read(stream, stop=lambda tag: tag == _PIXEL_DATA)
+    check_representation(last, encoding)
+    return attributes, last, sop_class
 
 
 def _guess_syntax(encoding: Encoding, pixel_data: Element | None) -> Syntax:
@@ -189,7 +193,7 @@ def _frames(attributes: Attributes) -> int:
     return max(1, int(frames))
 
 
-def _check_length(source: Source, pixel_data: Element, expected: int, flags: set[str]) -> None:
+def _check_length(stream: Stream, pixel_data: Element, expected: int, flags: set[str]) -> None:
     if pixel_data.length == UNDEFINED:
         refuse_corrupt("PixelData of a known length in an uncompressed file", "fragments")
     if pixel_data.length < expected:
@@ -198,17 +202,16 @@ def _check_length(source: Source, pixel_data: Element, expected: int, flags: set
             f"expected {expected} bytes of PixelData from the header, got {pixel_data.length}; "
             "export the image again",
         )
-    # A deflated file is held against its end when its pixels are inflated.
-    if not source.may_reach(pixel_data.start + pixel_data.length):
+    if pixel_data.start + pixel_data.length > stream.size:
         refuse_truncated()
     if pixel_data.length > expected + expected % 2:
         flags.add("pixel_data_longer")
 
 
-def _check_fragments(source: Source, pixel_data: Element, frames: int) -> None:
+def _check_fragments(stream: Stream, pixel_data: Element, frames: int) -> None:
     if pixel_data.length != UNDEFINED:
         refuse_corrupt("fragments in a compressed file", "PixelData of a known length")
-    if frames > 1 and not source.may_reach(pixel_data.start + frames * _SMALLEST_FRAGMENT):
+    if frames > 1 and pixel_data.start + frames * _SMALLEST_FRAGMENT > stream.size:
         raise InputError(
             Reason.PIXEL_LENGTH_MISMATCH,
             f"expected {frames} frames from the header, got a file that ends too early for them; "

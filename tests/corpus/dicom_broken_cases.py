@@ -203,6 +203,11 @@ def _bombs() -> Iterator[Case]:
     yield case("sequences_500_deep", deep, Reason.CORRUPT)
     many = edited(written(), lambda content: _before_pixels(content, _elements(200_000)))
     yield case("elements_200000", many, Reason.CORRUPT)
+    items = edited(written(), lambda content: _before_pixels(content, _items(200_000)))
+    yield case("items_200000", items, Reason.CORRUPT)
+    lie = _nested(1) + b"\x09\0\x02\x10OB\0\0" + struct.pack("<L", 4_000_000_000)
+    beyond = edited(written(), lambda content: _before_pixels(content, lie))
+    yield case("nested_value_of_4_gigabytes", beyond, Reason.TRUNCATED)
 
 
 def _write_bomb(path: Path) -> None:
@@ -232,6 +237,11 @@ def _nested(depth: int) -> bytes:
 
 def _elements(count: int) -> bytes:
     return b"\x09\0\x01\x50LO\0\0" * count
+
+
+def _items(count: int) -> bytes:
+    """A sequence of empty items, each of which a parser may make an object of."""
+    return b"\x09\0\x01\x50SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0" * count
 
 
 def _junk() -> Iterator[Case]:

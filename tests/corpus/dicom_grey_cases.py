@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from pydicom.dataset import Dataset
 
 from corpus import Case
 from corpus.dicom_films import (
@@ -126,6 +127,8 @@ def _voi_tables(x: np.ndarray) -> Iterator[Case]:
     expected = looks((curve[GREY12] / 1023).astype(np.float32)[None], voi="lut", flags=set())
     sequence = table("VOILUTSequence", 0, curve, 10)
     yield case("voi_lut_before_window", written(VOILUTSequence=sequence), expected)
+    with_empty = [*sequence, Dataset()]
+    yield case("voi_lut_before_empty_item", written(VOILUTSequence=with_empty), expected)
     late = table("VOILUTSequence", 1000, curve[:2000], 10)
     at = np.clip(GREY12.astype(int) - 1000, 0, 1999)
     clipped = looks((curve[at] / 1023).astype(np.float32)[None], voi="lut")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from openjpeg.utils import encode_array
 from PIL import Image
+from pydicom.dataset import Dataset
 from rle.utils import encode_pixel_data
 
 from corpus import Case
@@ -105,12 +106,26 @@ def _native() -> Iterator[Case]:
         nested.RequestAttributesSequence[0].is_undefined_length_sequence_item = True
         write = _saved(nested, syntax)
         yield case(f"nested_undefined_{name}", write, looks(PLAIN, flags=set()))
+    for name, syntax in (("explicit", EXPLICIT), ("implicit", IMPLICIT), ("big", BIG_ENDIAN)):
+        told = film(SpecificCharacterSet="ISO_IR 100")
+        told.RequestAttributesSequence = [Dataset()]
+        told.RequestAttributesSequence[0].SpecificCharacterSet = "ISO_IR 100"
+        told["RequestAttributesSequence"].is_undefined_length = True
+        if syntax == BIG_ENDIAN:
+            told.PixelData = GREY12.astype(">u2").tobytes()
+        unknown = edited(_saved(told, syntax), _misname_character_sets)
+        yield case(f"character_set_unknown_{name}", unknown, looks(PLAIN, flags=set()))
     large = written(**{"00091001": ("OB", bytes(300_000))})
     yield case("large_private_value", large, looks(PLAIN, flags=set()))
     mislabelled = edited(written(syntax=IMPLICIT), renamed(IMPLICIT, EXPLICIT))
     yield case("implicit_named_explicit", mislabelled, looks(PLAIN))
     mislabelled = edited(written(), renamed(EXPLICIT, IMPLICIT))
     yield case("explicit_named_implicit", mislabelled, looks(PLAIN))
+
+
+def _misname_character_sets(content: bytes) -> bytes:
+    assert content.count(b"ISO_IR 100") == 2
+    return content.replace(b"ISO_IR 100", b"CANARY SET")
 
 
 def _saved(dataset: object, syntax: str) -> Callable[[Path], None]:
