@@ -162,7 +162,7 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     datalist.add_argument("layout", metavar="LAYOUT", help="chest_xray, class_folders or file")
     datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
     datalist.add_argument(
-        "--val-fraction", type=float, default=0.15, metavar="SHARE", help="for validation"
+        "--val-fraction", type=float, default=0.1, metavar="SHARE", help="for validation"
     )
     datalist.add_argument(
         "--test-fraction", type=float, default=0.0, metavar="SHARE", help="for testing"

@@ -82,6 +82,7 @@ def configure_logging(*, debug: bool = False) -> None:
     """
     logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")
     logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*nvImageCodec.*")
     warnings.filterwarnings("ignore", message=r".*NvImgCodecPydicomReader.*")
     warnings.filterwarnings("ignore", message=r"parsing config_file .*")

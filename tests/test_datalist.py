@@ -9,7 +9,7 @@ from dataset_fixture import make_chest_set, make_image, make_images
 from monai.data import load_decathlon_datalist
 
 from pipelines.datasets.datalist import Datalist, build_datalist
-from pipelines.errors import DatasetError
+from pipelines.errors import ConfigurationError, DatasetError
 from pipelines.labels import PNEUMONIA_CLASSES
 
 
@@ -156,4 +156,27 @@ def test_the_real_chest_films(shared_data):
     assert len(datalist.train) + len(datalist.val) == 1341 + 3875 + 16
     shares = [sum(item["label"] for item in p) / len(p) for p in (datalist.train, datalist.val)]
     assert abs(shares[0] - shares[1]) < 0.005
-    assert abs(len(datalist.val) / (1341 + 3875 + 16) - 0.15) < 0.005
+    assert abs(len(datalist.val) / (1341 + 3875 + 16) - 0.1) < 0.005
+
+
+def test_evaluating_on_films_without_a_split_is_noted(tmp_path):
+    make_images(tmp_path, ["NORMAL/a.png", "PNEUMONIA/b.png"])
+    (note,) = [n for n in build_datalist(tmp_path, require=["test"]).notes if "no split" in n]
+    assert "figures on films that the network was trained on are too good" in note
+    make_images(tmp_path / "split" / "test", ["NORMAL/a.png", "PNEUMONIA/b.png"])
+    given = build_datalist(tmp_path / "split", require=["test"])
+    assert not any("no split" in note for note in given.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"val_fraction": 15}, "expected val_fraction from 0 to 1, got 15"),
+        ({"test_fraction": -0.1}, "expected test_fraction from 0 to 1"),
+        ({"val_fraction": float("nan")}, "got nan"),
+        ({"seed": -1}, "expected a seed of 0 or more, got -1"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path, options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        build_datalist(tmp_path, **options)

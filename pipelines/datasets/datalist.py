@@ -14,11 +14,16 @@ from pipelines.datasets.datalist_rows import DATASET_DIR_KEY, FINGERPRINT_KEY
 from pipelines.datasets.films import SPLITS, FilmsFound, LayoutError, Split
 from pipelines.datasets.groups import find_patients
 from pipelines.datasets.splitting import assign_splits
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_json
 
 Item: TypeAlias = dict[str, Any]
 """`{"image": absolute path, "label": int, "group": pseudonym}` and further columns."""
 
+_ALL_FOR_TESTING = (
+    "no split is given: all films count as test; "
+    "figures on films that the network was trained on are too good"
+)
 _JSON_KEYS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -125,11 +130,11 @@ def build_datalist(
     dataset_dir: str | Path,
     *,
     classes: Sequence[str] | None = None,
-    val_fraction: float = 0.15,
+    val_fraction: float = 0.1,
     test_fraction: float = 0.0,
     seed: int = 0,
     group_column: str | None = None,
-    require: Collection[Split] = ("train", "val"),
+    require: Collection[Split] | None = ("train", "val"),
 ) -> Datalist:
     """Make the list of films from a folder or a file.
 
@@ -149,18 +154,26 @@ def build_datalist(
             is required and `train` is not, all of them are.
         seed: Another seed gives another split.
         group_column: Column of a datalist file that says whose film it is.
-        require: Splits that must have films of every class.
+        require: Splits that must have films of every class. None asks for those that are given and
+            for those that are made from them: a folder may hold nothing but test films.
 
     Returns:
         The list; splits that are neither given nor made are empty.
 
     Raises:
+        ConfigurationError: If a share or the seed is out of its range.
         LayoutError: If the layout is not as expected, a required split lacks a
             class, or a patient is in two given splits.
     """
+    check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     found = _find_films(Path(dataset_dir), classes=classes, group_column=group_column)
     patients = find_patients(found.films)
-    if "test" in require and "train" not in require:
+    given = {film.split for film in found.films}
+    if require is None:
+        can_train = None in given or "train" in given
+        require = ("train", "val") if can_train else [each for each in SPLITS if each in given]
+    all_for_testing = "test" in require and "train" not in require and given == {None}
+    if all_for_testing:
         test_fraction = 1.0
     assigned = assign_splits(
         found.films,
@@ -175,9 +188,34 @@ def build_datalist(
     _check_required(parts, require=require, classes=found.classes)
     unknown = sum(not patient.known for patient in patients)
     notes = [*found.notes, *assigned.notes]
+    if all_for_testing:
+        notes.append(_ALL_FOR_TESTING)
     if unknown:
         notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
     return Datalist(found.classes, **parts, root=found.root.absolute(), notes=tuple(notes))
+
+
+def check_split(*, val_fraction: float, test_fraction: float = 0.0, seed: int = 0) -> None:
+    """Refuse a share or a seed that no split can be made with.
+
+    Args:
+        val_fraction: Share of the films for validation, 0 to 1.
+        test_fraction: Share of the films for testing, 0 to 1.
+        seed: Seed of the split, 0 or more.
+
+    Raises:
+        ConfigurationError: If one is out of its range.
+    """
+    for name, share in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= share <= 1:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected {name} from 0 to 1, got {share}; give a share of the films, such as 0.1",
+            )
+    if seed < 0:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected a seed of 0 or more, got {seed}; give another"
+        )
 
 
 def _find_films(

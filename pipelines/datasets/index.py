@@ -29,7 +29,7 @@ def write_datalist(
     output: Path | None = None,
     *,
     classes: Sequence[str] | None = None,
-    val_fraction: float = 0.15,
+    val_fraction: float = 0.1,
     test_fraction: float = 0.0,
     seed: int = 0,
     group_column: str | None = None,
@@ -52,7 +52,8 @@ def write_datalist(
         classes.
 
     Raises:
-        ConfigurationError: UNKNOWN_NAME for another layout.
+        ConfigurationError: UNKNOWN_NAME for another layout; OUTPUT_UNWRITABLE if the list cannot
+            be written.
         LayoutError: If the data set is not laid out so.
     """
     if layout not in set(Layout):
@@ -67,6 +68,9 @@ def write_datalist(
             f"expected {expected} for the layout {layout}, got something else",
             remedy=f"choose another of {', '.join(Layout)}, or another path",
         )
+    output = output or DEFAULT_OUTPUT
+    if output.is_dir():
+        raise _unwritable("a folder")
     if layout == Layout.CHEST_XRAY and classes is None:
         classes = PNEUMONIA_CLASSES
     datalist = build_datalist(
@@ -76,10 +80,21 @@ def write_datalist(
         test_fraction=test_fraction,
         seed=seed,
         group_column=group_column,
+        require=None,
     )
     datalist = replace(datalist, notes=(*datalist.notes, *describe_copies(datalist)))
-    datalist.write(output or DEFAULT_OUTPUT)
+    try:
+        datalist.write(output)
+    except OSError as error:
+        raise _unwritable(error.strerror or "an error") from error
     return datalist
+
+
+def _unwritable(found: str) -> ConfigurationError:
+    return ConfigurationError(
+        Reason.OUTPUT_UNWRITABLE,
+        f"expected a file that can be written for the list, got {found}; name another with --output",
+    )
 
 
 def describe_copies(datalist: Datalist) -> tuple[str, ...]:

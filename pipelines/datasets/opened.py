@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.datasets.datalist import Datalist, build_datalist
+from pipelines.datasets.datalist import Datalist, build_datalist, check_split
 from pipelines.datasets.films import SPLITS
-from pipelines.errors import DatasetError
+from pipelines.errors import ConfigurationError, DatasetError, Reason
+from pipelines.nearest import right_names
+
+_NAMES = (*SPLITS, "all")
 
 
 class OpenedDataset:
@@ -25,6 +28,9 @@ class OpenedDataset:
         val_fraction: Share of the training films for validation, 0 to 1.
         seed: Seed of the split.
         group_column: Column of a datalist file that holds the patient.
+
+    Raises:
+        ConfigurationError: If `require` names no split, or a number is out of its range.
     """
 
     def __init__(
@@ -33,10 +39,13 @@ class OpenedDataset:
         *,
         classes: Sequence[str],
         require: Sequence[str] = ("train", "val"),
-        val_fraction: float = 0.15,
+        val_fraction: float = 0.1,
         seed: int = 0,
         group_column: str | None = None,
     ) -> None:
+        check_split(val_fraction=val_fraction, seed=seed)
+        for name in require:
+            _check_name(name)
         self.dataset_dir = Path(dataset_dir)
         self.classes = tuple(classes)
         self.require = tuple(require)
@@ -70,7 +79,20 @@ class OpenedDataset:
         return self._indexed
 
     def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
-        """Return the films of a split; a data set that cannot be used has none."""
+        """Return the films of a split; a data set that cannot be used has none.
+
+        Raises:
+            ConfigurationError: If there is no such split.
+        """
+        _check_name(name)
         if isinstance(self._indexed, DatasetError):
             return []
         return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
+
+
+def _check_name(name: str) -> None:
+    if name not in _NAMES:
+        raise ConfigurationError(
+            Reason.UNKNOWN_NAME,
+            f"expected the name of a split, got {name!r}{right_names(str(name), _NAMES)}",
+        )

@@ -64,7 +64,7 @@ def evaluate(
         raise ConfigurationError(
             Reason.WEIGHTS_MISMATCH,
             f"expected the classes {list(operating_point.classes)} of the operating point, "
-            f"got {list(cases.classes)}; evaluate with the data set of this bundle",
+            f"got {list(cases.classes)}; name the classes as the weights do, with --set classes=…",
         )
     called = operating_point.decide(probabilities(cases.logits, operating_point.temperature))
     confusion = np.bincount(cases.labels * 2 + called, minlength=4).reshape(2, 2)

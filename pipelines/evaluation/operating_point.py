@@ -120,6 +120,14 @@ class OperatingPoint:
         write_json(path, asdict(self))
 
     @classmethod
+    def beside(cls, weights: Path) -> "OperatingPoint":
+        """Read the operating point that stands beside a file of weights.
+
+        Threshold and temperature mean nothing for other weights, so the two travel together.
+        """
+        return cls.load(weights.parent / "operating_point.json")
+
+    @classmethod
     def load(cls, path: Path) -> "OperatingPoint":
         """Read what `save` has written.
 
@@ -147,6 +155,15 @@ class OperatingPoint:
                 "choose the operating point anew on validation cases",
             ) from error
         return _from_json(path.name, content)
+
+
+def classes_of(weights: str | Path) -> list[str]:
+    """Return the class names that belong to weights, for `classes` in a configuration.
+
+    Args:
+        weights: A file of weights with `operating_point.json` beside it.
+    """
+    return list(OperatingPoint.beside(Path(weights)).classes)
 
 
 def choose_operating_point(

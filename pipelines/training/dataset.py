@@ -1,6 +1,6 @@
 """A data set that reads each film once and augments it by the seed of the draw."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
@@ -13,6 +13,7 @@ from monai.transforms import Compose, Randomizable
 from torch.utils.data import Dataset
 
 from pipelines.errors import DatasetError, InputError, Reason
+from pipelines.progress import progress
 from pipelines.training.sampling import Draw
 
 _LEVELS = np.float32(65535)
@@ -73,26 +74,19 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         result = self._tail(item)
         return {key: result[key] for key in self.keys}
 
-    def read_all(self, progress: Callable[[int, int], None] | None = None) -> None:
+    def read_all(self) -> None:
         """Read every film once, so that what cannot be read is known before training starts.
-
-        Args:
-            progress: Called with the number of films read and of all films.
 
         Raises:
             DatasetError: If films cannot be read; it names the first ones with their reasons.
         """  # noqa: DOC501 - `_refusal` makes the DatasetError
         if self._read_once:
             return
-        refused: list[tuple[int, InputError]] = []
         lock = Lock()
         with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
             outcomes = readers.map(lambda index: self._read(index, lock), range(len(self.data)))
-            for index, error in enumerate(outcomes):
-                if error is not None:
-                    refused.append((index, error))
-                if progress is not None:
-                    progress(index + 1, len(self.data))
+            told = progress(outcomes, "reading", total=len(self.data))
+            refused = [(index, error) for index, error in enumerate(told) if error is not None]
         if refused:
             self._films = None
             raise _refusal(self.data, refused)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pipelines.datasets.opened import OpenedDataset
-from pipelines.errors import Reason, RunError
+from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import format_table
 from pipelines.evaluation.operating_point import OperatingPoint, choose_operating_point
@@ -20,6 +20,7 @@ from pipelines.training.evaluator import RadiographEvaluator
 
 logger = logging.getLogger(__name__)
 
+_CLASSES = 2
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 
 
@@ -57,6 +58,30 @@ class Outcome:
         self.criterion = criterion
         self.target = target
         self.seed = seed
+
+    def check_settings(self) -> None:
+        """Refuse what could not be finished, before anything is read or trained.
+
+        Raises:
+            ConfigurationError: If criterion, target or classes are wrong, or the operating point
+                beside given weights is missing.
+        """
+        if len(self.dataset.classes) != _CLASSES:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected two classes for a network with one logit, got "
+                f"{len(self.dataset.classes)}; set classes to the negative and the positive one",
+            )
+        OperatingPoint(
+            threshold=0.5,
+            temperature=1.0,
+            classes=self.dataset.classes,
+            criterion=self.criterion,
+            split=_SPLIT_NAMES[self.split],
+            target=self.target,
+        )
+        if self.weights is not None:
+            OperatingPoint.beside(self.weights)
 
     def finish(self) -> None:
         """End a training run.
@@ -100,7 +125,7 @@ class Outcome:
             raise RunError(
                 Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
             )
-        point = OperatingPoint.load(self.weights.parent / "operating_point.json")
+        point = OperatingPoint.beside(self.weights)
         self._write(self._cases(), point)
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.workflows.bundle import Bundle
-from pipelines.workflows.run_folder import runs_of, unfinished_runs
+from pipelines.workflows.run_folder import LAST_CHECKPOINT, runs_of, unfinished_runs
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
     given = dict(overrides or {})
     if resume and output_dir is None:
         runs = runs_of(bundle.root)
-        waiting = unfinished_runs(runs)
+        waiting = [run for run in unfinished_runs(runs) if (run / LAST_CHECKPOINT).is_file()]
         if not waiting:
             raise ConfigurationError(
                 Reason.CONFIGURATION,

@@ -22,6 +22,9 @@ from pipelines.workflows.bundle import CHECKOUT
 
 logger = logging.getLogger(__name__)
 
+LAST_CHECKPOINT = "checkpoints/last.pt"
+"""What a training run goes on from."""
+
 # What may differ between a run and its continuation without changing what it computes.
 _FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device"})
 _VERSIONS = ("plainfilm", "torch", "monai", "pytorch-ignite", "numpy", "pydicom")
@@ -135,7 +138,8 @@ class RunRecord:
         except OSError as error:
             raise RunError(
                 Reason.OUTPUT_UNWRITABLE,
-                f"expected a folder to write to as output_dir, got {error.strerror}",
+                f"expected a folder that can be written as output_dir, got {error.strerror!r}; "
+                "name another one, or make room",
             ) from error
         logger.info("%s", datalist)
         logger.info("Device: %s. Run folder: %s", self.device, self.folder)
@@ -159,7 +163,7 @@ class RunRecord:
 
     def _record_config(self, settings: dict[str, Any]) -> None:
         path = self.folder / "config.json"
-        if path.is_file():
+        if self._holds_results():
             differing = differing_keys(self.folder, settings)
             if differing:
                 shown = ", ".join(differing[:_NAMED_KEYS])
@@ -170,6 +174,10 @@ class RunRecord:
                 )
         else:
             write_json(path, settings)
+
+    def _holds_results(self) -> bool:
+        """Whether anything in the folder would be mixed up with another run's."""
+        return any((self.folder / name).is_file() for name in (LAST_CHECKPOINT, "metrics.json"))
 
     def _environment(self, fingerprint: str) -> dict[str, Any]:
         cuda = self.device.type == "cuda"

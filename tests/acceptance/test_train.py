@@ -3,14 +3,17 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pydicom
 import pytest
 import torch
+from dataset_fixture import make_images
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.datasets.phantoms import write_samples
@@ -195,10 +198,58 @@ def test_data_that_cannot_be_used_is_refused_before_training(tmp_path, prepare, 
     assert not output.exists()
 
 
-def test_patient_names_stay_out_of_the_run(samples, finished):
-    patients = {path.stem.split("_")[0] for path in samples.rglob("*.dcm")}
-    assert patients
-    identity = "SAMPLE-"
-    for path in finished.rglob("*"):
-        if path.is_file():
-            assert identity.encode() not in path.read_bytes(), path.name
+def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(samples, data)
+    for path in data.rglob("*.dcm"):
+        film = pydicom.dcmread(path)
+        film.PatientName, film.PatientID = "CANARYNAME^PATIENT", f"CANARYID-{film.PatientID}"
+        film.AccessionNumber, film.InstitutionName = "CANARYACC", "CANARY HOSPITAL"
+        film.save_as(path)
+    trained = plainfilm(
+        *("train", "pneumonia_classification", "--data", data, "--output", tmp_path / "run"),
+        *settings(**{"train.trainer.max_epochs": 1}),
+    )
+    evaluated = plainfilm(
+        *("evaluate", "pneumonia_classification", "--data", data, "--output", tmp_path / "e"),
+        *settings(weights=str(tmp_path / "run" / "model.pt")),
+    )
+    assert trained.returncode == evaluated.returncode == 0, trained.stderr + evaluated.stderr
+    said = "".join(done.stdout + done.stderr for done in (trained, evaluated)).encode()
+    written = [p for run in ("run", "e") for p in (tmp_path / run).rglob("*") if p.is_file()]
+    assert len(written) > 20
+    for name, content in [("said", said), *((p.name, p.read_bytes()) for p in written)]:
+        assert b"CANARY" not in content, name
+        assert "CANARY" not in name
+
+
+def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(samples, tmp_path):
+    arguments = ("train", "pneumonia_classification", "--data", samples, "--output", tmp_path / "r")
+    wrong = plainfilm(*arguments, *settings(**{"outcome.criterion": "sens"}))
+    assert wrong.returncode == 2
+    assert "criterion" in wrong.stderr
+    assert "Epoch" not in wrong.stdout
+    right = plainfilm(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
+    assert right.returncode == 0, right.stderr
+
+
+def test_resume_continues_training_and_never_an_evaluation(samples, tmp_path):
+    bundle = tmp_path / "bundles" / "pneumonia_classification"
+    shutil.copytree(BUNDLE, bundle, ignore=shutil.ignore_patterns("models"))
+    nothing = plainfilm("evaluate", bundle, "--data", samples, *settings())
+    assert "weights" in nothing.stderr
+    resumed = plainfilm("train", bundle, "--data", samples, "--resume", *settings())
+    assert resumed.returncode == 2
+    assert "found none" in resumed.stderr
+
+
+def test_three_classes_are_refused_before_training(tmp_path):
+    for name in ("A", "B", "C"):
+        make_images(tmp_path / "data", [f"{name}/{name}{i}.png" for i in range(12)])
+    refused = plainfilm(
+        *("train", "pneumonia_classification", "--data", tmp_path / "data"),
+        *("--output", tmp_path / "run"),
+        *settings(classes=["A", "B", "C"]),
+    )
+    assert refused.returncode == 2
+    assert "two classes" in refused.stderr

@@ -67,8 +67,8 @@ def test_required_properties_are_there_without_any_data(root, kind, name):
     assert run.check_properties() == []
 
 
-def test_metadata_follows_the_schema(root, shared_data):
-    schema = json.loads((shared_data.parent / "meta_schema_20240725.json").read_text("utf-8"))
+def test_metadata_follows_the_schema(root):
+    schema = json.loads(Path(__file__).with_name("meta_schema_20240725.json").read_text("utf-8"))
     jsonschema.validate(read(root, "metadata.json"), schema)
 
 
