@@ -98,8 +98,11 @@ class DatasetError(PlainfilmError):
     """A folder or a datalist does not have the layout that was asked for."""
 
 
-class ConfigurationError(PlainfilmError):
-    """Wrong use: a name, a key, an argument or a path that cannot be right (exit status 2)."""
+class ConfigurationError(PlainfilmError, ValueError):
+    """Wrong use: a name, a key, an argument or a path that cannot be right (exit status 2).
+
+    A ValueError too: to who uses the package as a library, an argument is out of its range.
+    """
 
 
 class RunError(PlainfilmError):

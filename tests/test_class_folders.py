@@ -110,3 +110,33 @@ def test_two_folders_for_one_split_are_refused(tmp_path):
 def test_a_folder_without_classes_is_refused(tmp_path, names):
     make_images(tmp_path, names)
     assert "expected" in refusal(tmp_path)
+
+
+def test_images_in_a_misspelt_split_folder_are_not_lost(tmp_path):
+    for folder in ("trian", "test"):
+        make_images(tmp_path, [f"{folder}/A/a{folder}.png", f"{folder}/B/b{folder}.png"])
+    message = refusal(tmp_path)
+    assert "got 2 elsewhere" in message
+    assert "trian (2); did you mean 'train'?" in message
+    (tmp_path / "trian").rename(tmp_path / "train")
+    (tmp_path / "test").rename(tmp_path / "tset")
+    assert "tset (2); did you mean 'test'?" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("stray", ["x.png", "more/y.png", "more/A/z.png"])
+def test_images_beside_the_split_folders_are_refused(tmp_path, stray):
+    make_images(tmp_path, ["train/A/a.png", "train/B/b.png", stray])
+    assert f"{stray.partition('/')[0]} (1)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("deeper", ["chest_xray/train", "chest_xray"])
+def test_images_above_the_data_set_are_refused(tmp_path, deeper):
+    make_images(tmp_path, [f"{deeper}/A/a.png", f"{deeper}/B/b.png", "x.png"])
+    assert "x.png (1)" in refusal(tmp_path)
+
+
+def test_split_folders_that_are_both_misspelt_get_the_nearest_names(tmp_path):
+    for folder in ("trian", "tset"):
+        make_images(tmp_path, [f"{folder}/NORMAL/a.png", f"{folder}/PNEUMONIA/b.png"])
+    message = refusal(tmp_path, classes=PNEUMONIA_CLASSES)
+    assert "trian; did you mean 'train'?" in message

@@ -7,7 +7,7 @@ from dataset_fixture import make_chest_set, make_image, make_images
 
 from pipelines.datasets.datalist import Datalist
 from pipelines.datasets.index import write_datalist
-from pipelines.errors import ConfigurationError, DatasetError
+from pipelines.errors import ConfigurationError, DatasetError, Reason
 
 
 def test_writes_what_it_returns(tmp_path):
@@ -71,3 +71,23 @@ def test_a_layout_for_the_other_kind_of_path(tmp_path, layout, is_file):
     path.touch() if is_file else path.mkdir()
     with pytest.raises(DatasetError, match="for the layout"):
         write_datalist(layout, path)
+
+
+def test_a_folder_with_test_films_alone_can_be_listed(tmp_path):
+    make_images(tmp_path / "data", ["test/NORMAL/a.png", "test/PNEUMONIA/b.png"])
+    datalist = write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json")
+    assert [len(part) for part in (datalist.train, datalist.val, datalist.test)] == [0, 0, 2]
+    make_images(tmp_path / "data", ["val/NORMAL/c.png", "val/PNEUMONIA/d.png"])
+    assert len(write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json").val) == 2
+
+
+@pytest.mark.parametrize("output", ["there", "file/list.json"])
+def test_a_list_that_cannot_be_written(tmp_path, output):
+    make_chest_set(tmp_path / "data", persons=8)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigurationError, match="expected a file to write the list to as --output, got"
+    ) as caught:
+        write_datalist("chest_xray", tmp_path / "data", tmp_path / output)
+    assert caught.value.reason is Reason.OUTPUT_UNWRITABLE

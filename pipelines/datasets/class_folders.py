@@ -7,20 +7,24 @@ Layouts, names in any case:
 - `{class}/…`: any tree without split folders; splits are made later.
 
 Everything below a class folder belongs to its class. Hidden files and `__MACOSX` are passed over.
+Images anywhere else are refused: nothing says whether they are for training or for testing.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.datasets.films import (
     SPLIT_OF_NAME,
+    SPLITS,
     FilmGathering,
     FilmsFound,
     LayoutError,
     Split,
     class_key,
     is_image,
+    relative_name,
 )
 from pipelines.nearest import did_you_mean
 
@@ -60,6 +64,7 @@ def find_class_folders(directory: Path, *, classes: Sequence[str] | None = None)
         if any(_images(path))
     ]
     _refuse_stray_images(root, parents=splits.values())
+    _refuse_images_elsewhere(directory, root=root, splits=splits)
     names = tuple(classes) if classes else _class_names(folders)
     labels = {class_key(name): label for label, name in enumerate(names)}
     _check_classes(folders, names=names, root=root)
@@ -158,7 +163,8 @@ def _check_classes(folders: Sequence[_ClassFolder], *, names: Sequence[str], roo
     """
     known = {class_key(name) for name in names}
     unknown = [
-        f"{folder.path.relative_to(root).as_posix()}{did_you_mean(folder.path.name, names)}"
+        folder.path.relative_to(root).as_posix()
+        + did_you_mean(folder.path.name, names if folder.split else [*names, *SPLITS])
         for folder in folders
         if class_key(folder.path.name) not in known
     ]
@@ -215,3 +221,45 @@ def _refuse_stray_images(root: Path, *, parents: Iterable[Path]) -> None:
             stray,
             remedy="move them into class folders",
         )
+
+
+def _refuse_images_elsewhere(
+    directory: Path, *, root: Path, splits: Mapping[Split | None, Path]
+) -> None:
+    """Refuse images beside the split folders: they would vanish from training or testing.
+
+    A second copy of the data set, such as `chest_xray/train` beside `train` in the public archive,
+    is passed over: every image of it stands in the split folders too.
+
+    Raises:
+        LayoutError: With the number of images in each folder, and the nearest split.
+    """
+    above = [folder for folder in root.parents if folder.is_relative_to(directory)]
+    elsewhere = [path for folder in above for path in folder.iterdir() if path.is_file()]
+    if None not in splits:
+        others = [folder for folder in _subfolders(root) if folder not in splits.values()]
+        elsewhere += [path for path in root.iterdir() if path.is_file()]
+        elsewhere += [path for folder in others for path in _files(folder)]
+    places = Counter(
+        _top_folder(path, root)
+        for path in elsewhere
+        if not _is_hidden(path.name) and is_image(path) and not _is_second_copy(path, root)
+    )
+    if places:
+        beside = ", ".join(folder.name for folder in splits.values())
+        raise LayoutError(
+            f"expected every image in the folders {beside}, got {places.total()} elsewhere",
+            [f"{place} ({count}){did_you_mean(place, SPLITS)}" for place, count in places.items()],
+            remedy="rename the folders, or move the images away",
+        )
+
+
+def _top_folder(path: Path, root: Path) -> str:
+    """The folder beside the split folders that an image lies in; its own name without one."""
+    return relative_name(path, root).partition("/")[0]
+
+
+def _is_second_copy(path: Path, root: Path) -> bool:
+    if not path.is_relative_to(root):
+        return False
+    return root.joinpath(*path.relative_to(root).parts[1:]).is_file()

@@ -169,10 +169,8 @@ def build_datalist(
     found = _find_films(Path(dataset_dir), classes=classes, group_column=group_column)
     patients = find_patients(found.films)
     given = {film.split for film in found.films}
-    if require is None:
-        can_train = None in given or "train" in given
-        require = ("train", "val") if can_train else [each for each in SPLITS if each in given]
-    all_for_testing = "test" in require and "train" not in require and given == {None}
+    required = _splits_there(given) if require is None else require
+    all_for_testing = "test" in required and "train" not in required and given == {None}
     if all_for_testing:
         test_fraction = 1.0
     assigned = assign_splits(
@@ -185,7 +183,7 @@ def build_datalist(
     for film, group, split in zip(found.films, assigned.groups, assigned.splits, strict=True):
         item = {"image": str(film.path), "label": film.label, "group": group}
         parts[split].append(item | dict(film.columns))
-    _check_required(parts, require=require, classes=found.classes)
+    _check_required(parts, require=required, classes=found.classes)
     unknown = sum(not patient.known for patient in patients)
     notes = [*found.notes, *assigned.notes]
     if all_for_testing:
@@ -216,6 +214,13 @@ def check_split(*, val_fraction: float, test_fraction: float = 0.0, seed: int = 
         raise ConfigurationError(
             Reason.CONFIGURATION, f"expected a seed of 0 or more, got {seed}; give another"
         )
+
+
+def _splits_there(given: Collection[Split | None]) -> tuple[Split, ...]:
+    """The splits that a data set has, or has once its training films are split."""
+    if None in given or "train" in given:
+        return ("train", "val")
+    return tuple(split for split in SPLITS if split in given)
 
 
 def _find_films(

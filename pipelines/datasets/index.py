@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 
 from pipelines.datasets.copies import find_copies
 from pipelines.datasets.datalist import Datalist, build_datalist
@@ -70,7 +71,7 @@ def write_datalist(
         )
     output = output or DEFAULT_OUTPUT
     if output.is_dir():
-        raise _unwritable("a folder")
+        _refuse_output("a folder")
     if layout == Layout.CHEST_XRAY and classes is None:
         classes = PNEUMONIA_CLASSES
     datalist = build_datalist(
@@ -86,14 +87,14 @@ def write_datalist(
     try:
         datalist.write(output)
     except OSError as error:
-        raise _unwritable(error.strerror or "an error") from error
+        _refuse_output(error.strerror or "an error")
     return datalist
 
 
-def _unwritable(found: str) -> ConfigurationError:
-    return ConfigurationError(
+def _refuse_output(found: str) -> NoReturn:
+    raise ConfigurationError(
         Reason.OUTPUT_UNWRITABLE,
-        f"expected a file that can be written for the list, got {found}; name another with --output",
+        f"expected a file to write the list to as --output, got {found}; name another",
     )
 
 
