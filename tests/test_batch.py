@@ -18,10 +18,13 @@ from bundle_fixture import (
 )
 
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError
+from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.files import sha256
 from pipelines.inference import batch
 from pipelines.inference.batch import predict_folder
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME
+from pipelines.labels import PNEUMONIA_CLASSES
 from pipelines.workflows.bundle import Bundle
 
 pytestmark = pytest.mark.filterwarnings(
@@ -202,6 +205,31 @@ def test_restart_and_other_weights_begin_anew(films, tmp_path, caplog):
     assert "weights" in caplog.text
 
 
+def test_other_weights_bring_their_own_operating_point(bundle, films, tmp_path):
+    own = tmp_path / "run"
+    write_weights(own, seed=5)
+    weights = own / "models" / "model.pt"
+    missing = refusal(bundle, films, tmp_path / "out", weights=str(weights))
+    assert missing.reason is Reason.WEIGHTS_MISSING
+    assert "operating_point.json beside the weights" in str(missing)
+    OperatingPoint(0.9, 2.5, PNEUMONIA_CLASSES, "youden", "validation").save(
+        weights.with_name("operating_point.json")
+    )
+    shipped = predict(bundle, films, tmp_path / "shipped")
+    summary = predict(bundle, films, tmp_path / "out", weights=str(weights))
+    assert (summary["threshold"], summary["temperature"]) == (0.9, 2.5)
+    assert summary["weights_sha256"] == sha256(weights) != shipped["weights_sha256"]
+
+
+def test_another_operating_point_begins_anew(films, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "pipelines")
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    predict(bundle, films, tmp_path / "out")
+    OperatingPoint(0.9, 1.0, PNEUMONIA_CLASSES, "youden", "validation").save(bundle.operating_point)
+    assert predict(bundle, films, tmp_path / "out")["from_earlier_run"] == 0
+    assert "operating point" in caplog.text
+
+
 def test_another_preprocessing_begins_anew(bundle, films, tmp_path, caplog):
     caplog.set_level(logging.WARNING, "pipelines")
     predict(bundle, films, tmp_path / "out")
@@ -212,6 +240,28 @@ def test_another_preprocessing_begins_anew(bundle, films, tmp_path, caplog):
 def test_output_inside_the_input_is_no_input(bundle, films):
     for _ in range(2):
         assert predict(bundle, films, films / "out")["inputs"] == 11
+
+
+def test_an_earlier_output_inside_the_input_is_no_input(bundle, films, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "pipelines")
+    predict(bundle, films, films / "png" / "earlier")
+    summary = predict(bundle, films, tmp_path / "out")
+    assert (summary["inputs"], summary["predicted"]) == (11, 11)
+    said = [message for message in caplog.messages if "earlier prediction" in message]
+    assert said == ["passed over, since it is the output of an earlier prediction: 'png/earlier'"]
+    error = refusal(bundle, films / "png" / "earlier", tmp_path / "other")
+    assert "output of an earlier prediction" in str(error)
+
+
+def test_another_input_does_not_replace_earlier_tables(bundle, films, tmp_path):
+    predict(bundle, films, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    error = refusal(bundle, films / "png", tmp_path / "out")
+    assert error.reason is Reason.CONFIGURATION
+    assert "choose another OUTPUT" in str(error)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    again = predict_folder(bundle, films / "png", tmp_path / "out", overrides={}, restart=True)
+    assert again["inputs"] == 6
 
 
 def test_output_that_is_the_input_is_refused(bundle, films):
@@ -252,7 +302,8 @@ def test_what_cannot_work_is_refused_before_work_begins(films, tmp_path):
     assert unwritable.reason is Reason.OUTPUT_UNWRITABLE
     assert str(tmp_path) not in str(unwritable)
     typo = refusal(bundle, films, tmp_path / "o", **{"engine::batch_sise": 3})
-    assert "engine::batch_size" in str(typo)
+    assert "engine::batch_sise" in str(typo)
+    assert "did you mean 'batch_size'?" in str(typo)
     misfit = refusal(bundle, films, tmp_path / "o", **{"network_def::growth_rate": 5})
     assert misfit.reason is Reason.WEIGHTS_MISMATCH
     (bundle.root / "models" / "model.pt").unlink()
@@ -260,6 +311,35 @@ def test_what_cannot_work_is_refused_before_work_begins(films, tmp_path):
     assert missing.reason is Reason.WEIGHTS_MISSING
     assert "train" in str(missing)
     assert not (tmp_path / "o" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("engine::batch_size", 0, "engine.batch_size to be a whole number above 0, got 0"),
+        ("engine::batch_size", True, "engine.batch_size to be a whole number above 0, got True"),
+        ("reader::threads", 0, "reader.threads to be a whole number above 0, got 0"),
+        ("reader::threads", "many", "reader.threads to be a whole number above 0, got 'many'"),
+        ("reader::ahead", -1, "reader.ahead to be a whole number above 0, got -1"),
+        ("reader::seconds_per_film", 0, "reader.seconds_per_film to be a number above 0, got 0"),
+        ("reader::seconds_per_film", torch.nan, "reader.seconds_per_film to be a number above 0"),
+        ("device", "gpu", "expected a device of this machine, got 'gpu'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(bundle, films, tmp_path, key, value, rule):
+    error = refusal(bundle, films, tmp_path / "o", **{key: value})
+    assert isinstance(error, ConfigurationError)
+    assert rule in str(error)
+    assert not (tmp_path / "o").exists()
+
+
+def test_device_by_name_and_an_argument_that_is_not_written_down(bundle, films, tmp_path):
+    configuration = json.loads(bundle.inference.read_text("utf-8"))
+    del configuration["reader"]["ahead"]
+    other = write_tiny_bundle(tmp_path / "tiny")
+    other.inference.write_text(json.dumps(configuration), "utf-8")
+    settings = {"device": "cpu", "reader::ahead": 2}
+    assert predict(other, films, tmp_path / "out", **settings)["device"] == "cpu"
 
 
 def test_a_chain_that_does_not_fit_fails_once_and_not_for_every_film(bundle, films, tmp_path):

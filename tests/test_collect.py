@@ -186,16 +186,27 @@ def test_empty_folder(tmp_path: Path):
     assert collect(tmp_path).inputs == 0
 
 
-def test_progress_and_speed_on_thousands_of_files(tmp_path: Path):
+def test_folders_are_passed_over_with_all_below_them(tmp_path: Path):
+    for name in ("out/a.png", "out/below/b.png", "films/out/c.png", "films/d.png", "e.png"):
+        write_png(tmp_path / name)
+    asked = []
+
+    def passes_over(folder: Path) -> bool:
+        asked.append(folder.relative_to(tmp_path).as_posix())
+        return folder.name == "out"
+
+    assert names(collect(tmp_path, passes_over=passes_over)) == ["e.png", "films/d.png"]
+    assert asked == ["films", "films/out", "out"]
+
+
+def test_speed_on_thousands_of_files_and_lines_that_show_it_goes_on(tmp_path: Path, capsys):
     write_png(tmp_path / "0.png")
     for n in range(1, 2000):
         folder = tmp_path / str(n % 10)
         folder.mkdir(exist_ok=True)
         os.link(tmp_path / "0.png", folder / f"{n}.png")
-    seen: list[tuple[int, int]] = []
     start = time.perf_counter()
-    collection = collect(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    collection = collect(tmp_path, show_progress=True)
     assert time.perf_counter() - start < 5
     assert collection.inputs == 2000
-    assert seen[0] == (1, 2000)
-    assert seen[-1] == (2000, 2000)
+    assert capsys.readouterr().err.startswith("looking for films: 2000 files in ")

@@ -9,11 +9,12 @@ def test_auto_gives_a_device_that_works():
     assert torch.ones(2, device=pick_device()).sum() == 2
 
 
-def test_named_device_is_given():
-    assert pick_device("cpu") == torch.device("cpu")
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_named_device_is_given(device):
+    assert pick_device(device) == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", torch.device("cuda:99"), None])
 def test_device_that_is_not_there_is_refused(name):
     with pytest.raises(ConfigurationError, match="expected a device of this machine"):
         pick_device(name)

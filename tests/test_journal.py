@@ -7,8 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import Reason
-from pipelines.inference.journal import Entry, Journal, Stamp
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.inference.journal import (
+    INPUT_FOLDER,
+    JOURNAL_NAME,
+    PACKAGE,
+    Entry,
+    Journal,
+    Stamp,
+    is_output,
+)
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Classification, Refusal
 
@@ -104,3 +112,40 @@ def test_the_journal_stays_readable_json_lines(tmp_path):
     assert len(lines) == 2
     assert '"weights": "abc"' in lines[0]
     assert '"size": 100' in lines[1]
+
+
+def test_another_input_folder_is_refused_and_the_journal_stays(tmp_path):
+    shape = SHAPE | {INPUT_FOLDER: "abc"}
+    Journal(tmp_path / "j", shape).add([entry(0)])
+    before = (tmp_path / "j").read_bytes()
+    other = shape | {INPUT_FOLDER: "def", "weights": "def"}
+    with pytest.raises(ConfigurationError, match=r"another OUTPUT, or .* --restart"):
+        Journal(tmp_path / "j", other)
+    assert (tmp_path / "j").read_bytes() == before
+    assert Journal(tmp_path / "j", other, restart=True).changed == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"plainfilm": "1.0.0"}\n{"filename', True),
+        (b'{"tool": "other"}\n', False),
+        (b'["plainfilm"]\n', False),
+        (b"\xff\x00", False),
+        (b"", False),
+    ],
+)
+def test_an_output_is_known_by_its_journal(tmp_path, content, expected):
+    assert not is_output(tmp_path)
+    (tmp_path / JOURNAL_NAME).write_bytes(content)
+    assert is_output(tmp_path) is expected
+
+
+def test_a_journal_that_cannot_be_read_makes_no_output(tmp_path):
+    (tmp_path / JOURNAL_NAME).mkdir()
+    assert not is_output(tmp_path)
+
+
+def test_a_journal_of_ours_makes_an_output(tmp_path):
+    Journal(tmp_path / JOURNAL_NAME, SHAPE | {PACKAGE: "1.0.0"})
+    assert is_output(tmp_path)

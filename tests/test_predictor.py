@@ -1,7 +1,9 @@
 """One film from Python gets the answer that the batch gives it."""
 
 import csv
+import re
 from collections.abc import Iterator
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -31,6 +33,16 @@ def test_same_answer_as_the_batch(tmp_path):
     assert answer.probabilities["PNEUMONIA"] == pytest.approx(
         float(row["prob_PNEUMONIA"]), abs=1e-3
     )
+
+
+def test_the_example_of_the_docstring_runs(tmp_path, monkeypatch, capsys):
+    write_tiny_bundle(tmp_path / "bundles" / "pneumonia_classification")
+    write_dicom(tmp_path / "film.dcm")
+    monkeypatch.chdir(tmp_path)
+    code = [line for line in Predictor.__doc__.splitlines() if line.startswith(" " * 8)]
+    start = next(n for n, line in enumerate(code) if "import Predictor" in line)
+    exec(dedent("\n".join(code[start : start + 6])), {})
+    assert re.fullmatch(r"(NORMAL|PNEUMONIA) 0\.\d+\n", capsys.readouterr().out)
 
 
 def test_no_answer_where_the_network_has_none(tmp_path):

@@ -8,7 +8,6 @@ import numpy as np
 
 from pipelines.errors import Reason
 from pipelines.evaluation.operating_point import OperatingPoint
-from pipelines.files import sha256
 from pipelines.inference.engine import Logits
 from pipelines.predictions import Classification, Refusal
 
@@ -17,11 +16,12 @@ class Classify:
     """Turn logits into classifications; read the operating point when it is first needed.
 
     Args:
-        operating_point: File with threshold, temperature and class names.
+        weights: The file of weights that the logits come from; their operating point stands in
+            `operating_point.json` beside it.
     """
 
-    def __init__(self, operating_point: str | Path) -> None:
-        self._path = Path(operating_point)
+    def __init__(self, weights: str | Path) -> None:
+        self._weights = Path(weights)
 
     @cached_property
     def operating_point(self) -> OperatingPoint:
@@ -30,12 +30,7 @@ class Classify:
         Raises:
             ConfigurationError: If the file is missing or wrong.
         """
-        return OperatingPoint.load(self._path)
-
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the file."""
-        return sha256(self._path)
+        return OperatingPoint.beside(self._weights)
 
     def __call__(self, filenames: Sequence[str], logits: Logits) -> list[Classification | Refusal]:
         """Make a record for each film.

@@ -5,8 +5,9 @@ from typing import Any
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.reading import root_refusal
-from pipelines.nearest import did_you_mean
 from pipelines.workflows.bundle import Bundle
+from pipelines.workflows.check import check_bundle
+from pipelines.workflows.required import Kind
 
 
 class InferenceConfiguration:
@@ -14,10 +15,17 @@ class InferenceConfiguration:
 
     Args:
         bundle: The bundle; it is its own `bundle_root`.
-        overrides: Values by id, such as `engine::batch_size`; only ids that exist.
+        overrides: Values by id, such as `engine::batch_size`: ids that exist, and arguments of
+            components that have a default.
+
+    Raises:
+        ConfigurationError: If the static check finds a mistake in the file or the overrides.
     """
 
     def __init__(self, bundle: Bundle, overrides: Mapping[str, object]) -> None:
+        problems = check_bundle(bundle, base=Kind.INFERENCE, overrides=overrides)
+        if problems:
+            raise ConfigurationError(Reason.CONFIGURATION, "\n".join(map(str, problems)))
         # MONAI takes seconds to import, and not every user of this package needs it.
         from monai.bundle import ConfigParser
 
@@ -25,8 +33,7 @@ class InferenceConfiguration:
         self._parser.read_config(str(bundle.inference))
         self._parser.read_meta(str(bundle.metadata))
         self._parser["bundle_root"] = str(bundle.root)
-        for key, value in overrides.items():
-            self._set(key, value)
+        self._parser.update(dict(overrides))
 
     def build(self, key: str) -> Any:
         """Instantiate or evaluate what stands under an id.
@@ -48,16 +55,3 @@ class InferenceConfiguration:
             if refusal is None:
                 raise
             raise refusal from refusal.__cause__
-
-    def _set(self, key: str, value: object) -> None:
-        if key not in self._parser:
-            config = self._parser.get()
-            known = [
-                *config,
-                *(f"{a}::{b}" for a, v in config.items() if isinstance(v, dict) for b in v),
-            ]
-            raise ConfigurationError(
-                Reason.UNKNOWN_NAME,
-                f"no key '{key}' in inference.json{did_you_mean(key.replace('#', '::'), known)}",
-            )
-        self._parser[key] = value

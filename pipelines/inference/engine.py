@@ -12,7 +12,8 @@ from torch import nn
 
 from pipelines.files import sha256
 from pipelines.inference.overlap import usable_cores
-from pipelines.networks.device import autocast
+from pipelines.inference.settings import whole_number
+from pipelines.networks.device import autocast, pick_device
 from pipelines.networks.weights import load_weights
 
 Logits: TypeAlias = npt.NDArray[np.float32]
@@ -28,10 +29,13 @@ class TorchEngine:
     Args:
         network: Network of the architecture of the weights.
         weights: State dict, such as `models/model.pt`.
-        device: Where it runs.
+        device: Where it runs: what `pick_device` takes.
         inferer: MONAI inferer that applies the network.
         batch_size: Films a batch. A smaller batch is filled up with zeros: kernels are chosen by
             shape, so a film gets the same answer in whatever company it comes.
+
+    Raises:
+        ConfigurationError: If there is no such device or the batch size is no whole number above 0.
     """
 
     name = "torch"
@@ -41,7 +45,7 @@ class TorchEngine:
         network: nn.Module,
         weights: str | Path,
         *,
-        device: torch.device,
+        device: str | torch.device,
         inferer: Inferer,
         batch_size: int = 8,
     ) -> None:
@@ -49,8 +53,8 @@ class TorchEngine:
         self._weights = Path(weights)
         self._inferer = inferer
         self._loaded = False
-        self.device = device
-        self.batch_size = batch_size
+        self.device = pick_device(device)
+        self.batch_size = whole_number("engine.batch_size", batch_size)
 
     @property
     def at_once(self) -> int:

@@ -10,6 +10,7 @@ from pipelines.errors import Reason, RunError
 from pipelines.inference.classify import Classify
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.folder import RadiographFolder, prepare
+from pipelines.inference.journal import INPUT_FOLDER, PACKAGE
 from pipelines.inference.reading import root_refusal
 from pipelines.radiograph import Provenance, Radiograph
 
@@ -48,13 +49,13 @@ def fingerprint(
             f"for a test film: {error}; check network_def and preprocessing in inference.json",
         ) from error
     return {
-        "plainfilm": pipelines.__version__,
+        PACKAGE: pipelines.__version__,
         "bundle": bundle,
         "weights": engine.weights_sha256,
-        "operating point": postprocessing.sha256,
+        "operating point": _hash(repr(postprocessing.operating_point).encode()),
         "preprocessing": _hash(_bytes(prepared)),
         "engine": f"{engine.name} on {engine.device.type}",
-        "input folder": _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
+        INPUT_FOLDER: _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
     }
 
 

@@ -1,7 +1,7 @@
 """The input of a batch: a folder of films, or one file, looked through when it is first needed."""
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,11 +9,14 @@ from typing import Any, TypeAlias
 import torch
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.inference.journal import is_output
 from pipelines.ingest.collect import Collection, Item, collect
 from pipelines.radiograph import Radiograph
 
 Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A chain that takes `{"image": path or radiograph, "frame": n}` and gives `image` as a tensor."""
+
+_log = logging.getLogger(__name__)
 
 
 class RadiographFolder:
@@ -26,13 +29,16 @@ class RadiographFolder:
         data: Folder, looked through with everything below it, or one file.
         transform: Reads and prepares one film.
         exclude: Folder whose files are no inputs although it lies inside `data`: the output.
+
+    Folders below `data` that hold the journal of an earlier prediction are passed over too, since
+    their contact sheet would be taken for a film; a warning names each.
     """
 
     def __init__(
         self, data: str | Path, transform: Transform, *, exclude: str | Path | None = None
     ) -> None:
         self._root = Path(data)
-        self._exclude = None if exclude is None else Path(exclude)
+        self._exclude = None if exclude is None else Path(exclude).resolve()
         self.transform = transform
 
     @cached_property
@@ -40,9 +46,10 @@ class RadiographFolder:
         """What the folder holds.
 
         Raises:
-            ConfigurationError: If there is no such folder, nothing in it, or it is the output too.
+            ConfigurationError: If there is no such folder, nothing in it, or it is an output.
         """
-        found = self._without_excluded(collect(self._root))
+        self._refuse_output()
+        found = collect(self._root, passes_over=self._passes_over, show_progress=True)
         if not found.inputs:
             raise ConfigurationError(
                 Reason.DATASET_LAYOUT,
@@ -75,22 +82,28 @@ class RadiographFolder:
         """
         return prepare(self.transform, item.path, frame=item.frame)
 
-    def _without_excluded(self, found: Collection) -> Collection:
-        if self._exclude is None or not self._exclude.resolve().is_relative_to(self.root):
-            return found
-        inside = self._exclude.resolve().relative_to(self.root).as_posix()
-        if inside == ".":
+    def _refuse_output(self) -> None:
+        if self.root == self._exclude:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
                 "expected an output folder other than the input, got the same for both; "
                 "its tables and pictures would be taken for inputs",
             )
-        prefix = f"{inside}/"
-        return replace(
-            found,
-            items=tuple(i for i in found.items if not i.filename.startswith(prefix)),
-            refusals=tuple(r for r in found.refusals if not r.filename.startswith(prefix)),
-        )
+        if is_output(self.root):
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected a folder of films as input, got the output of an earlier prediction; "
+                "its pictures would be taken for films",
+            )
+
+    def _passes_over(self, folder: Path) -> bool:
+        if folder == self._exclude:
+            return True
+        if not is_output(folder):
+            return False
+        name = folder.relative_to(self.root).as_posix()
+        _log.warning("passed over, since it is the output of an earlier prediction: %r", name)
+        return True
 
 
 def prepare(transform: Transform, film: Path | Radiograph, *, frame: int = 0) -> torch.Tensor:

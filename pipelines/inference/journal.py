@@ -6,12 +6,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import Reason
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_text
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Classification, Refusal
 
 JOURNAL_NAME = ".journal.jsonl"
+
+PACKAGE = "plainfilm"
+"""Name in the fingerprint of every journal, by which a file is known to be one."""
+
+INPUT_FOLDER = "input folder"
+"""Name in the fingerprint of what may not change: tables of other films are not to be replaced."""
+
+_MOST_FINGERPRINT_BYTES = 10_000
 
 # These come from the machine and not from the file, so the next run tries again.
 _PASSING = frozenset(
@@ -60,7 +68,8 @@ class Journal:
     """An append-only file: first what shapes every result (the fingerprint), then a line an input.
 
     A process that is killed leaves at most one unfinished line, which is dropped on reading. A
-    journal with another fingerprint is of no use and is replaced.
+    journal with another fingerprint is of no use and is replaced; only one of another input folder
+    is refused, since it stands beside the tables of other films.
 
     Args:
         path: Where the journal stands.
@@ -70,6 +79,9 @@ class Journal:
     Attributes:
         changed: Names whose values differ from those of the journal that was found; empty when it
             fits or when there was none.
+
+    Raises:
+        ConfigurationError: If the journal that was found is of another input folder.
     """
 
     def __init__(
@@ -79,6 +91,12 @@ class Journal:
         self._entries: dict[str, Entry] = {}
         found = None if restart else _read_lines(path)
         self.changed = tuple(_differences(found[0], fingerprint)) if found else ()
+        if found and INPUT_FOLDER in found[0] and INPUT_FOLDER in self.changed:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected the input folder that the tables in OUTPUT are of, got another one; "
+                "choose another OUTPUT, or replace those tables with --restart",
+            )
         if found and not self.changed:
             self._entries = {e.record.filename: e for e in map(_entry, found[1:]) if e is not None}
         # Rewriting what was understood also drops unfinished and superseded lines.
@@ -107,6 +125,20 @@ class Journal:
         """Append lines and hand them to the operating system, so that they outlive this process."""
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write("".join(json.dumps(_line(entry)) + "\n" for entry in entries))
+
+
+def is_output(folder: Path) -> bool:
+    """Whether a folder is the output of a prediction: it holds a journal."""
+    path = folder / JOURNAL_NAME
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as journal:
+            first = journal.readline(_MOST_FINGERPRINT_BYTES)
+    except OSError:
+        return False
+    fingerprint = _json(first.decode("utf-8", errors="replace"))
+    return isinstance(fingerprint, dict) and PACKAGE in fingerprint
 
 
 def _line(entry: Entry) -> dict[str, object]:

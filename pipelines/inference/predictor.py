@@ -17,7 +17,15 @@ from pipelines.workflows.bundle import Bundle
 class Predictor:
     """A classifier with its preprocessing and operating point, ready for single films.
 
-    It gives the answers that `predict` gives for the same films.
+    It gives the answers that `predict` gives for the same films:
+
+        from pipelines.inference.predictor import Predictor
+        from pipelines.ingest.read import read_radiograph
+        from pipelines.workflows.bundle import find_bundle
+
+        predictor = Predictor.from_bundle(find_bundle("pneumonia_classification"))
+        answer = predictor.predict(read_radiograph("film.dcm"))
+        print(answer.predicted_label, answer.probabilities["PNEUMONIA"])
 
     Attributes:
         preprocessing: Chain that prepares a film.

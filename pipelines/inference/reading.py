@@ -11,11 +11,13 @@ import torch
 
 from pipelines.errors import InputError, PlainfilmError, Reason
 from pipelines.inference.overlap import usable_cores
+from pipelines.inference.settings import positive, whole_number
 
 Task = TypeVar("Task")
 Outcome: TypeAlias = torch.Tensor | PlainfilmError
 """A prepared film, (channel, height, width), or the reason why there is none."""
 
+_MOST_THREADS = 8
 _LOOK_SECONDS = 0.5  # how often the time limit is looked at when nothing else happens
 
 
@@ -56,8 +58,13 @@ class ReaderPool:
     since a thread cannot be stopped from outside: it ends with the film (whose result is dropped)
     or with the process. Another thread takes its place at once.
 
+    Left to itself it takes eight threads at most: each may hold one of the largest films that are
+    let through, about 600 MB while it is decoded, and on a machine of many cores a thread a core
+    could need tens of gigabytes.
+
     Attributes:
-        threads: Number of readers; None takes one for each core that this process may use.
+        threads: Number of readers; None takes one for each core that this process may use, at
+            most eight.
         ahead: How many prepared films may wait for the network, so that memory stays bounded.
         seconds_per_film: Time limit of reading and preparing one film, on the wall clock.
     """
@@ -65,6 +72,17 @@ class ReaderPool:
     threads: int | None = None
     ahead: int = 32
     seconds_per_film: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Hold each number against its rule.
+
+        Raises:
+            ConfigurationError: If one breaks it.
+        """
+        if self.threads is not None:
+            whole_number("reader.threads", self.threads)
+        whole_number("reader.ahead", self.ahead)
+        positive("reader.seconds_per_film", self.seconds_per_film)
 
     def read(
         self, load: Callable[[Task], torch.Tensor], tasks: Sequence[Task]
@@ -78,7 +96,7 @@ class ReaderPool:
         Yields:
             Each task exactly once, with its tensor or the reason why there is none.
         """
-        threads = self.threads or usable_cores()
+        threads = self.threads or min(usable_cores(), _MOST_THREADS)
         crew = _Crew(load, tasks, room=max(self.ahead, threads))
         crew.hire(threads)
         left = len(tasks)
@@ -175,6 +193,6 @@ class _Crew(Generic[Task]):
         refusal = InputError(
             Reason.TOO_SLOW,
             f"expected a film that is read within {limit:g} s, got one that takes longer; "
-            "raise the limit with --set reader::seconds_per_film=SECONDS",
+            "raise the limit with --set reader.seconds_per_film=SECONDS",
         )
         return [(reader.task, refusal) for reader in late]

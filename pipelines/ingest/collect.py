@@ -11,6 +11,7 @@ from pipelines.ingest.dicom import inspect_dicom
 from pipelines.ingest.guard import guard_input
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.predictions import Refusal
+from pipelines.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,12 @@ class Collection:
         return len(self.items) + len(self.refusals)
 
 
-def collect(root: Path, *, progress: Callable[[int, int], None] | None = None) -> Collection:
+def collect(
+    root: Path,
+    *,
+    passes_over: Callable[[Path], bool] | None = None,
+    show_progress: bool = False,
+) -> Collection:
     """Find the films in a folder and below, or take a single file.
 
     Files are sorted by name, folder by folder. Of several DICOM files with one SOPInstanceUID the
@@ -59,10 +65,13 @@ def collect(root: Path, *, progress: Callable[[int, int], None] | None = None) -
 
     Args:
         root: Folder or file.
-        progress: Called after each file with how many are done and how many there are.
+        passes_over: Says of each folder below the root, by its resolved path, whether nothing in
+            it is an input, as in the output of an earlier prediction.
+        show_progress: Show on standard error how many files have been looked at.
 
     Returns:
-        The items and the refusals; together they are all files found.
+        The items and the refusals; together they are all files found, those in folders that were
+        passed over apart.
 
     Raises:
         ConfigurationError: If `root` does not exist.
@@ -76,11 +85,11 @@ def collect(root: Path, *, progress: Callable[[int, int], None] | None = None) -
             "check the path",
         ) from None
     collector = _Collector(resolved)
-    entries = list(_walk(resolved)) if resolved.is_dir() else [_Entry(resolved, is_folder=False)]
-    for done, entry in enumerate(entries, start=1):
+    entries = _walk(resolved, passes_over or (lambda _: False))
+    if show_progress:
+        entries = progress(entries, "looking for films", unit="file")
+    for entry in entries:
         collector.add(entry, root.name if entry.path == resolved else "")
-        if progress is not None:
-            progress(done, len(entries))
     return Collection(root, tuple(collector.items), tuple(collector.refusals))
 
 
@@ -90,13 +99,15 @@ class _Entry:
     is_folder: bool
 
 
-def _walk(root: Path) -> Iterator[_Entry]:
-    """Yield all files and links below `root` in the order of their names, and locked folders."""
-    pending = [_Entry(root, is_folder=True)]
+def _walk(root: Path, passes_over: Callable[[Path], bool]) -> Iterator[_Entry]:
+    """Yield all files and links from `root` on in the order of their names, and locked folders."""
+    pending = [_Entry(root, is_folder=root.is_dir())]
     while pending:
         entry = pending.pop()
         if not entry.is_folder:
             yield entry
+            continue
+        if entry.path != root and passes_over(entry.path):
             continue
         try:
             with os.scandir(entry.path) as children:

@@ -7,11 +7,12 @@ import torch
 from pipelines.errors import ConfigurationError, Reason
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device called `name`, or with `auto` the best one there is.
 
     Args:
-        name: `auto` (CUDA or ROCm, then MPS, then CPU), or a torch device such as `cpu`, `cuda:1`.
+        name: `auto` (CUDA or ROCm, then MPS, then CPU), or a torch device such as `cpu`, `cuda:1`,
+            by its name or as it is.
 
     Returns:
         A device that is there.
@@ -26,10 +27,10 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise ConfigurationError(
             Reason.CONFIGURATION,
-            f"expected a device of this machine, got {name!r}; use auto, cpu, cuda or mps",
+            f"expected a device of this machine, got {str(name)!r}; use auto, cpu, cuda or mps",
         ) from error
     return device
 
