@@ -1,5 +1,6 @@
 # Three targets; each makes its own virtual environment from nothing when it is missing or old.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -19,6 +20,7 @@ check: $(READY)
 	$(BIN)/python -m pipelines check
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
+	$(if $(NEW_ENOUGH),,$(error plainfilm needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11))
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

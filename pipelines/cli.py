@@ -5,7 +5,6 @@ without them has been checked.
 """
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,15 +13,17 @@ from typing import NoReturn
 
 import pipelines
 from pipelines import verbs
-from pipelines.errors import ConfigurationError, PlainfilmError, Reason
+from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
+from pipelines.refusal_text import refusal_text, root_cause
 from pipelines.verbs import ExitStatus
 
 EXIT_STATUS = """exit status:
   0  all inputs were handled (skipped ones included)
-  1  an error of plainfilm or of the machine
-  2  wrong use or configuration
-  3  done, but some inputs failed"""
+  1  an error of plainfilm or of the machine, or films that cannot be read
+  2  wrong use, configuration or layout of a data set
+  3  done, but some inputs failed
+  130  stopped by Ctrl-C"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,40 +60,12 @@ def _how_to_go_on(given: Sequence[str]) -> str:
 def _refuse(error: Exception, *, debug: bool) -> ExitStatus:
     if debug:
         traceback.print_exception(error)
-    cause = _root_cause(error)
-    _say(f"error: {_in_short(cause)}")
-    return ExitStatus.WRONG_USE if isinstance(cause, ConfigurationError) else ExitStatus.FAILED
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """The refusal of ours in a chain, else its first error: MONAI wraps both several times."""
-    chain = [error]
-    while (earlier := chain[-1].__cause__ or chain[-1].__context__) and earlier not in chain:
-        chain.append(earlier)
-    return next((each for each in chain if isinstance(each, PlainfilmError)), chain[-1])
-
-
-def _in_short(cause: BaseException) -> str:
-    if isinstance(cause, PlainfilmError):
-        return str(cause)
-    if isinstance(cause, OSError) and cause.strerror:
-        return f"{cause.strerror}; --debug shows where"
-    # Other messages may quote what was read from a film; these say what the machine lacks.
-    speaking = isinstance(cause, RuntimeError | MemoryError | ImportError) and str(cause)
-    said = f": {str(cause).splitlines()[0][:160]}" if speaking else ""
-    return f"internal error: {type(cause).__name__}{said}{_place(cause)}; --debug shows all"
-
-
-def _place(cause: BaseException) -> str:
-    """Where in our package it happened, innermost last."""
-    package = str(Path(pipelines.__file__).parent)
-    frames = [
-        each for each in traceback.extract_tb(cause.__traceback__) if package in each.filename
-    ]
-    if not frames:
-        return ""
-    inside = os.path.relpath(frames[-1].filename, Path(package).parent)
-    return f" in {inside}:{frames[-1].lineno}"
+    cause = root_cause(error)
+    _say(refusal_text(cause, traced=debug))
+    # Films that cannot be read are a failure; a data set that is laid out otherwise is wrong use.
+    layout = isinstance(cause, DatasetError) and cause.reason is Reason.DATASET_LAYOUT
+    wrong_use = layout or isinstance(cause, ConfigurationError)
+    return ExitStatus.WRONG_USE if wrong_use else ExitStatus.FAILED
 
 
 def _say(text: str) -> None:
@@ -107,10 +80,11 @@ def _parse(given: list[str]) -> argparse.Namespace:
     options, unknown = parser.parse_known_args(given)
     if unknown:
         spellings = list(known[options.verb]._option_string_actions)
+        close = did_you_mean(unknown[0].partition("=")[0], spellings)
+        see = f"{close} See" if close else "; see"
         raise ConfigurationError(
             Reason.UNKNOWN_NAME,
-            f"unexpected argument '{unknown[0]}'{did_you_mean(unknown[0].split('=')[0], spellings)}"
-            f" See `plainfilm {options.verb} --help`",
+            f"unexpected argument '{unknown[0]}'{see} `plainfilm {options.verb} --help`",
         )
     return options
 

@@ -6,7 +6,6 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-import pipelines
 from pipelines.errors import PlainfilmError, Reason
 
 _LONGEST = 160
@@ -50,7 +49,7 @@ def _foreign(cause: BaseException, *, traced: bool) -> str:
 
 def _place(cause: BaseException) -> str:
     """Where in our package it happened, innermost last."""
-    package = str(Path(pipelines.__file__).parent)
+    package = str(Path(__file__).parent)
     frames = [
         each for each in traceback.extract_tb(cause.__traceback__) if package in each.filename
     ]

@@ -54,7 +54,7 @@ def calls(monkeypatch) -> list:
 
 
 def test_help_and_version(capsys):
-    for arguments, said in ((["--help"], "exit status:"), (["--version"], pipelines.__version__)):
+    for arguments, said in ((["--help"], "130  stopped"), (["--version"], pipelines.__version__)):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 0
@@ -76,6 +76,7 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
         (["predict", "maed_up", "films", "out"], "did you mean 'made_up'?"),
         (["check", "maed_up"], "did you mean 'made_up'?"),
         (["train", "made_up", "--data", "films", "--resum"], "did you mean '--resume'?"),
+        (["check", "--all"], "unexpected argument '--all'; see `plainfilm check --help`"),
         (["train", "made_up", "--data", "films", "--overlay", "evalute"], "'evaluate'"),
         (
             ["train", "made_up", "--data", "films", "--set", "max_epochs=3"],
@@ -95,7 +96,9 @@ def test_wrong_use(root, calls, capsys, arguments, said):
     assert main(arguments) == 2
     shown = capsys.readouterr()
     assert said in shown.err
-    assert shown.err.startswith("plainfilm: error: ")
+    assert shown.err.startswith(
+        ("plainfilm: error (configuration): ", "plainfilm: error (unknown_name): ")
+    )
     assert len(shown.err.splitlines()) <= 5
     assert str(root) not in shown.err
     assert len(calls) == 1, "nothing was run"
@@ -181,16 +184,25 @@ def wrapped(error: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (DatasetError(Reason.DATASET_LAYOUT, "no class folders"), 1, "no class folders"),
-        (ConfigurationError(Reason.CONFIGURATION, "no such thing"), 2, "no such thing"),
-        (wrapped(RunError(Reason.NOT_FINITE, "the loss is NaN")), 1, "the loss is NaN"),
+        (DatasetError(Reason.DATASET_LAYOUT, "no class folders"), 2, "(dataset_layout): no class"),
+        (DatasetError(Reason.TRUNCATED, "3 of 9"), 1, "error (truncated): 3 of 9"),
+        (
+            ConfigurationError(Reason.CONFIGURATION, "no such thing"),
+            2,
+            "error (configuration): no such thing",
+        ),
+        (
+            wrapped(RunError(Reason.NOT_FINITE, "the loss is NaN")),
+            1,
+            "error (not_finite): the loss is NaN",
+        ),
         (
             wrapped(RuntimeError("CUDA out of memory\nand so on")),
             1,
             "RuntimeError: CUDA out of mem",
         ),
         (OSError(28, "No space left on device", "/secret/Doe^Jane"), 1, "No space left on device"),
-        (ValueError("Doe^Jane"), 1, "internal error: ValueError"),
+        (ValueError("Doe^Jane"), 1, "error (internal): ValueError"),
     ],
 )
 def test_errors_are_one_line_without_patient_data(root, calls, capsys, error, status, said):

@@ -12,7 +12,16 @@ PACKAGE = CHECKOUT / "pipelines"
 
 # A part may import from its own layer and from those above it in this list.
 LAYERS = (
-    {"errors", "labels", "radiograph", "predictions", "files", "nearest", "progress"},
+    {
+        "errors",
+        "labels",
+        "radiograph",
+        "predictions",
+        "files",
+        "nearest",
+        "progress",
+        "refusal_text",
+    },
     {"ingest"},
     {"datasets", "transforms"},
     {"networks", "training"},
@@ -20,14 +29,13 @@ LAYERS = (
     {"workflows"},
     {"results"},
     {"inference"},
-    {"deploy"},
     {"verbs", "cli", "demo", "__main__"},
 )
 DEPTH = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}
 
 # Where else a library may be imported than nowhere, as beginnings of paths below the package.
 ALONE = {
-    "pydicom": ("ingest/dicom", "results/dicom_", "datasets/phantoms/"),
+    "pydicom": ("ingest/dicom", "datasets/phantoms/"),
     "ignite": ("training/",),
     "monai.engines": ("training/",),
 }

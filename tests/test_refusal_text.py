@@ -59,7 +59,7 @@ def test_a_bundle_run_ends_with_the_cause(tmp_path, arguments, last):
         "bundle_root": {"_target_": "pipelines.workflows.bundle.bundle_root", "name": "made_up"},
         "data": {
             "_target_": "pipelines.datasets.opened.OpenedDataset",
-            "dataset_dir": "$@bundle_root + '/nowhere'",
+            "dataset_dir": "nowhere",
             "classes": ["A", "B"],
         },
         "run": ["$@data.datalist"],
