@@ -38,7 +38,7 @@ class RadiographFolder:
         self, data: str | Path, transform: Transform, *, exclude: str | Path | None = None
     ) -> None:
         self._root = Path(data)
-        self._exclude = None if exclude is None else Path(exclude).resolve()
+        self._exclude = None if exclude is None else Path(exclude)
         self.transform = transform
 
     @cached_property
@@ -82,8 +82,12 @@ class RadiographFolder:
         """
         return prepare(self.transform, item.path, frame=item.frame)
 
+    @cached_property
+    def _own_output(self) -> Path | None:
+        return None if self._exclude is None else self._exclude.resolve()
+
     def _refuse_output(self) -> None:
-        if self.root == self._exclude:
+        if self.root == self._own_output:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
                 "expected an output folder other than the input, got the same for both; "
@@ -97,7 +101,7 @@ class RadiographFolder:
             )
 
     def _passes_over(self, folder: Path) -> bool:
-        if folder == self._exclude:
+        if folder == self._own_output:
             return True
         if not is_output(folder):
             return False
