@@ -3,6 +3,8 @@
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pipelines.errors import ConfigurationError, Reason
+
 
 def build_average(network: nn.Module, *, decay: float) -> AveragedModel:
     """Return a copy of `network` that follows it with exponential decay.
@@ -14,13 +16,15 @@ def build_average(network: nn.Module, *, decay: float) -> AveragedModel:
         decay: Share of the old average kept at each step, 0 (follow at once) to less than 1.
 
     Raises:
-        ValueError: If `decay` is out of its range.
+        ConfigurationError: If `decay` is out of its range.
 
     References:
         Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); Tarvainen and Valpola, NeurIPS 2017.
     """
     if not 0 <= decay < 1:
-        raise ValueError(f"expected a decay from 0 to below 1, got {decay}")
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected a decay from 0 to below 1, got {decay}"
+        )
     follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     return average.eval()

@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from pipelines.errors import Reason, RunError
+from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.files import whole_file
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.trainer import RadiographTrainer
@@ -107,7 +107,9 @@ class EarlyStopping:
 
     def __init__(self, *, evaluator: RadiographEvaluator, patience: int) -> None:
         if patience < 1:
-            raise ValueError(f"expected a patience of at least 1 epoch, got {patience}")
+            raise ConfigurationError(
+                Reason.CONFIGURATION, f"expected a patience of at least 1 epoch, got {patience}"
+            )
         self.evaluator = evaluator
         self.patience = patience
 

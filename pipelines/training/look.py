@@ -23,6 +23,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.training.dataset import RadiographDataset
 
 Floats = npt.NDArray[np.float64]
@@ -46,7 +47,9 @@ class LookWeights:
 
     def __init__(self, dataset: RadiographDataset, *, limit: float = 8.0) -> None:
         if limit < 1:
-            raise ValueError(f"expected a limit of at least 1, got {limit}")
+            raise ConfigurationError(
+                Reason.CONFIGURATION, f"expected a limit of at least 1, got {limit}"
+            )
         self.dataset = dataset
         self.limit = limit
         self._weights: Floats | None = None

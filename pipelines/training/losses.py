@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pipelines.errors import ConfigurationError, Reason
+
 
 class BinaryLoss(nn.Module):
     """Binary cross-entropy of one logit, with label smoothing and focal weighting by choice.
@@ -23,9 +25,10 @@ class BinaryLoss(nn.Module):
     ) -> None:
         super().__init__()
         if gamma < 0 or not 0 <= label_smoothing < 1 or positive_weight <= 0:
-            raise ValueError(
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
                 "expected gamma of at least 0, label_smoothing from 0 to below 1 and "
-                f"positive_weight above 0, got {gamma}, {label_smoothing} and {positive_weight}"
+                f"positive_weight above 0, got {gamma}, {label_smoothing} and {positive_weight}",
             )
         self.gamma = gamma
         self.label_smoothing = label_smoothing

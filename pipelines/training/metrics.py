@@ -7,6 +7,9 @@ import torch
 from ignite.metrics import EpochMetric
 from sklearn import metrics as scores
 
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.nearest import right_names
+
 _UNDEFINED = 0.5
 
 
@@ -21,10 +24,13 @@ def build_metric(name: str) -> EpochMetric:
         A metric to attach to an evaluator whose output holds `pred` and `label`.
 
     Raises:
-        ValueError: If there is no such metric.
+        ConfigurationError: If there is no such metric.
     """
     if name not in METRICS:
-        raise ValueError(f"expected a metric of {sorted(METRICS)}, got {name!r}")
+        raise ConfigurationError(
+            Reason.UNKNOWN_NAME,
+            f"expected the name of a metric, got {name!r}{right_names(name, METRICS)}",
+        )
     return EpochMetric(METRICS[name], output_transform=_scores_and_labels, check_compute_fn=False)
 
 

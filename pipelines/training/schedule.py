@@ -4,6 +4,8 @@ import math
 
 from torch.optim import Optimizer
 
+from pipelines.errors import ConfigurationError, Reason
+
 
 class WarmupCosine:
     """Rise linearly from near 0, then fall along half a cosine.
@@ -22,8 +24,10 @@ class WarmupCosine:
 
     def __init__(self, optimizer: Optimizer, *, warmup: float = 0.15, final: float = 0.01) -> None:
         if not 0 <= warmup < 1 or not 0 <= final <= 1:
-            raise ValueError(
-                f"expected warmup from 0 to below 1 and final from 0 to 1, got {warmup} and {final}"
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected warmup from 0 to below 1 and final from 0 to 1, got "
+                f"{warmup} and {final}",
             )
         self.optimizer = optimizer
         self.warmup = warmup

@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from pipelines.errors import Reason, RunError
+from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.device import autocast, autocast_dtype
 from pipelines.training.sampling import EpochSampler
 from pipelines.training.schedule import WarmupCosine
@@ -141,7 +141,16 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
 
     Returns:
         A trainer; `run()` trains. Its `state.metrics` holds `train_loss`, the epoch's mean.
+
+    Raises:
+        ConfigurationError: If a number is below 1.
     """
+    if max_epochs < 1 or accumulation_steps < 1:
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            "expected max_epochs and accumulation_steps of at least 1, got "
+            f"{max_epochs} and {accumulation_steps}",
+        )
     device = torch.device(device)
     trainer = RadiographTrainer(
         device=device,

@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
 
 
@@ -31,15 +32,16 @@ def equalise_clahe(
         float32, 0 to 1, (channel, height, width).
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ConfigurationError: If an argument is out of its range.
 
     References:
         Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994).
     """
     if clip_limit <= 0 or min(tile_grid) < 1 or bits not in {8, 16}:
-        raise ValueError(
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
             "expected clip_limit above 0, tiles of at least 1 and 8 or 16 bits, got "
-            f"{clip_limit}, {tile_grid} and {bits}"
+            f"{clip_limit}, {tile_grid} and {bits}",
         )
     top = 2**bits - 1
     levels = np.rint(np.clip(pixels, 0.0, 1.0) * top).astype(np.uint8 if bits == 8 else np.uint16)  # noqa: PLR2004

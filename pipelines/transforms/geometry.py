@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
 
 
@@ -86,9 +87,10 @@ class ResizeShortSided(_Resized):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if short_side < 1 or divisible_by < 1:
-            raise ValueError(
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
                 f"expected short_side and divisible_by of at least 1, got {short_side} and "
-                f"{divisible_by}"
+                f"{divisible_by}",
             )
         self.short_side = short_side
         self.divisible_by = divisible_by
@@ -118,7 +120,9 @@ class ResizeSquared(_Resized):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if size < 1:
-            raise ValueError(f"expected a size of at least 1, got {size}")
+            raise ConfigurationError(
+                Reason.CONFIGURATION, f"expected a size of at least 1, got {size}"
+            )
         self.size = size
 
     def target(self, height: int, width: int) -> tuple[int, int]:

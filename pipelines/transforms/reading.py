@@ -9,7 +9,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from pipelines.errors import InputError, Reason
+from pipelines.errors import ConfigurationError, InputError, Reason
 from pipelines.ingest.read import read_radiograph
 from pipelines.radiograph import Pixels, Radiograph
 
@@ -41,7 +41,9 @@ class LoadRadiographd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if channels not in {1, 3}:
-            raise ValueError(f"expected 1 or 3 channels, got {channels}")
+            raise ConfigurationError(
+                Reason.CONFIGURATION, f"expected 1 or 3 channels, got {channels}"
+            )
         self.channels = channels
         self.frame_key = frame_key
 
