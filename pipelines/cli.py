@@ -127,6 +127,8 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         "check pneumonia_classification",
     )
     check.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: all known bundles")
+    _add_overlay(check)
+    _add_set(check)
     datalist = verb(
         "datalist",
         verbs.datalist,
@@ -198,14 +200,18 @@ def _add_runs(verb: Callable[..., argparse.ArgumentParser]) -> None:
         each.add_argument(
             "--output", type=Path, metavar="DIR", help="default: a new folder in runs/"
         )
-        each.add_argument(
-            "--overlay",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help="a variant in the bundle's configs/",
-        )
+        _add_overlay(each)
         _add_set(each)
+
+
+def _add_overlay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overlay",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variant in the bundle's configs/",
+    )
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:

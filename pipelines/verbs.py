@@ -3,12 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.nearest import did_you_mean
 from pipelines.workflows.bundle import Bundle, BundleSummary, find_bundle, list_bundles
+from pipelines.workflows.problem import Problem
+from pipelines.workflows.reading import refuse_constant
 from pipelines.workflows.required import Kind
 
 MOST_PROBLEMS_SHOWN = 3
@@ -49,7 +52,9 @@ def settings(pairs: Sequence[str]) -> dict[str, object]:
                 Reason.CONFIGURATION, f"expected --set KEY=VALUE, got '{pair}'"
             )
         try:
-            read[key.replace("#", "::").replace(".", "::")] = json.loads(value)
+            read[key.replace("#", "::").replace(".", "::")] = json.loads(
+                value, parse_constant=refuse_constant
+            )
         except ValueError:
             read[key.replace("#", "::").replace(".", "::")] = value
     return read
@@ -78,27 +83,45 @@ def _described(summary: BundleSummary) -> list[str]:
 
 
 def check(options: argparse.Namespace) -> ExitStatus:
-    """Print every mistake in the bundles' configurations.
+    """Print every mistake in the bundles' configurations, and in what shall be set or merged.
 
     Raises:
         ConfigurationError: If there is no bundle to check.
     """
-    from pipelines.workflows.check import check_bundle
-
     names = options.bundles or [summary.name for summary in list_bundles()]
     if not names:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME, "no bundles: none under ./bundles; give a path"
         )
     wrong = 0
+    overrides = settings(options.set)
     for bundle in map(find_bundle, names):
-        problems = check_bundle(bundle)
+        problems = _problems(bundle, overlays=options.overlay, overrides=overrides)
         wrong += len(problems)
         for problem in problems:
             _say(problem.within(bundle.name))
         if not problems:
             _say(f"{bundle.name}: ok")
     return ExitStatus.WRONG_USE if wrong else ExitStatus.DONE
+
+
+def _problems(
+    bundle: Bundle, *, overlays: Sequence[str], overrides: Mapping[str, object]
+) -> list[Problem]:
+    """What is wrong with a bundle, and with what shall be merged into one of its configurations.
+
+    Overlays are merged after `train.json`; without them a key may be one of `inference.json`.
+    """
+    from pipelines.workflows.check import check_bundle
+
+    problems = check_bundle(bundle)
+    if not overlays and not overrides:
+        return problems
+    bases = [Kind.TRAIN] if overlays else list(Kind)
+    later = [
+        check_bundle(bundle, base=base, overlays=overlays, overrides=overrides) for base in bases
+    ]
+    return list(dict.fromkeys([*problems, *min(later, key=len)]))
 
 
 def datalist(options: argparse.Namespace) -> ExitStatus:
@@ -197,9 +220,12 @@ def _checked(
 
 def _existing(path: Path) -> Path:
     if not path.exists():
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        close = did_you_mean(path.name, (each.name for each in beside))
         raise ConfigurationError(
             Reason.CONFIGURATION,
-            f"expected an existing file or folder, found none named '{path.name}'",
+            f"expected an existing file or folder, got none named '{path.name}'"
+            f"{close or '; check the path'}",
         )
     return path
 

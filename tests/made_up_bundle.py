@@ -137,6 +137,29 @@ METADATA = {
 }
 
 
+LOGGING = """[loggers]
+keys = root
+
+[handlers]
+keys = console
+
+[formatters]
+keys = plain
+
+[logger_root]
+level = INFO
+handlers = console
+
+[handler_console]
+class = StreamHandler
+formatter = plain
+args = (sys.stdout,)
+
+[formatter_plain]
+format = %(asctime)s %(message)s
+"""
+
+
 def write_bundle(folder: Path) -> Path:
     """Write the bundle into `folder` / made_up and return that."""
     root = folder / "made_up"
@@ -150,6 +173,7 @@ def write_bundle(folder: Path) -> Path:
         (root / name).mkdir(parents=True)
     for name, content in contents.items():
         (root / "configs" / f"{name}.json").write_text(json.dumps(content, indent=2))
-    for name in ("configs/logging.conf", "LICENSE", "docs/README.md", "docs/data_license.txt"):
+    (root / "configs" / "logging.conf").write_text(LOGGING)
+    for name in ("LICENSE", "docs/README.md", "docs/data_license.txt"):
         (root / name).write_text("made up\n")
     return root

@@ -63,6 +63,11 @@ def test_message_holds_no_absolute_path(root):
         assert "chest_demo" in str(caught.value)
 
 
+def test_a_working_folder_that_is_no_bundle_has_its_name(root):
+    with pytest.raises(ConfigurationError, match=f"got '{root.name}', which has no folder"):
+        find_bundle(".")
+
+
 def test_bundle_root_from_the_root_and_from_inside(root, monkeypatch):
     folder = root / "bundles" / "chest_demo"
     assert bundle_root("chest_demo") == str(folder)

@@ -137,6 +137,27 @@ MISTAKES = {
         "dataset_dir",
         "write $@bundle_root + '/data'",
     ),
+    "expression without its mark": (
+        "train",
+        '"dataset_dir": "data"',
+        '"dataset_dir": "@bundle_root + \'/../x\'"',
+        "dataset_dir",
+        "write $@bundle_root + '/../x'",
+    ),
+    "number below what can be": (
+        "train",
+        '"num_workers": 0',
+        '"num_workers": -1',
+        "train::dataloader::num_workers",
+        "expected at least 0, got -1",
+    ),
+    "number that JSON has not": (
+        "train",
+        '"lr": 0.001',
+        '"lr": NaN',
+        "",
+        "no valid JSON: NaN is no number of JSON",
+    ),
     "circle": (
         "train",
         '"tag_name": "train_loss"',
@@ -254,7 +275,7 @@ def test_one_mistake_is_one_problem(bundle, what):
     assert problems[0].place == place
     assert said in problems[0].message
     text = (bundle.configs / f"{file}.json").read_text().splitlines()
-    if what not in {"argument missing", "comma", "circle", "handler that is none"}:
+    if what not in {"argument missing", "comma", "circle", "handler that is none"} and place:
         last = place.rpartition("::")[2]
         expected = [n for n, line in enumerate(text, start=1) if last in line or last.isdigit()]
         assert problems[0].line in expected
@@ -313,6 +334,62 @@ def test_overrides_hit_existing_keys(bundle):
     assert "'train::trainer::max_epochs'" in line
     (line,) = said({"train::handlers::7::interval": 3})
     assert line.startswith("--set: train::handlers::7")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("train::trainer::max_epochs", "abc", 'a whole number like 2, got a string: "abc"'),
+        ("train::trainer::max_epochs", 2.5, "a whole number like 2, got a number: 2.5"),
+        ("train::trainer::max_epochs", True, "got true or false: true"),
+        ("train::trainer::max_epochs", 0, "expected at least 1, got 0"),
+        ("train::dataloader::batch_size", -2, "expected at least 1, got -2"),
+        ("optimizer::lr", "fast", "a number like 0.001, got a string"),
+        ("dataset_dir", 3, 'a string like "data", got a whole number: 3'),
+        ("run", 1, "a list like "),
+        ("train", "x", "an object like "),
+    ],
+)
+def test_a_value_of_another_kind(bundle, key, value, said):
+    (problem,) = check_bundle(bundle, base=Kind.TRAIN, overrides={key: value})
+    assert (problem.file, problem.place) == ("--set", key)
+    assert said in problem.message
+    assert len(problem.message) < 160
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer::lr", 1),  # a whole number where a number stands
+        ("seed", None),
+        ("seed", "$1 + 1"),
+        ("train::dataloader::batch_size", "@seed"),
+        ("device", "cpu"),  # an expression stood there
+        ("loss", {"_target_": "torch.nn.MSELoss"}),
+        ("dataset_dir", {"_target_": "pathlib.Path"}),
+    ],
+)
+def test_a_value_whose_kind_fits_or_cannot_be_known(bundle, key, value):
+    assert check_bundle(bundle, base=Kind.TRAIN, overrides={key: value}) == []
+
+
+LOGGING_MISTAKES = {
+    "[logger_root]": ("[logger_rot]", "did you mean 'logger_rot'", "loggers"),
+    "[handler_console]": ("[handler_consle]", "did you mean 'handler_consle'", "handlers"),
+    "[formatters]": ("[formaters]", "did you mean 'formaters'", ""),
+    "formatter = plain": ("formatter = plian", "did you mean 'plain'", "handler_console"),
+    "keys = root": ("keys = ", "the logger root is missing", "loggers"),
+    "[loggers]": ("loggers", "no valid configuration of logging", ""),
+}
+
+
+@pytest.mark.parametrize("right", LOGGING_MISTAKES)
+def test_a_mistake_in_the_configuration_of_logging(bundle, right):
+    wrong, said, place = LOGGING_MISTAKES[right]
+    plant(bundle, "logging.conf", right=right, wrong=wrong)
+    problems = [each for each in check_bundle(bundle) if said in each.message]
+    assert [(each.file, each.place) for each in problems] == [("configs/logging.conf", place)]
+    assert len(str(problems[0]).splitlines()) == 1
 
 
 def test_overrides_of_inference(bundle):

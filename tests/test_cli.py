@@ -83,8 +83,10 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
             "'train::trainer::max_ep",
         ),
         (["train", "made_up", "--data", "films", "--set", "max_epochs"], "KEY=VALUE"),
-        (["train", "made_up", "--data", "flims"], "none named 'flims'"),
+        (["train", "made_up", "--data", "flims"], "none named 'flims'; did you mean 'films'?"),
         (["train", "made_up"], "--data"),
+        (["train", "made_up", "--data", "qqq"], "none named 'qqq'; check the path"),
+        (["train", "made_up", "--data", "films", "--set", "seed=abc"], "seed: expected a whole"),
         (["predict", "made_up", "films"], "OUTPUT"),
         (["predict", "made_up", "films", "out", "--set", "evaluator.network_=1"], "'network'"),
         (["sample", "chset", "out"], "did you mean 'chest'?"),
@@ -113,6 +115,22 @@ def test_check(root, capsys):
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("made_up/configs/train.json:")
     assert "did you mean 'max_epochs'?" in line
+
+
+def test_check_with_what_shall_be_set_or_merged(root, capsys):
+    known = ["--set", "train.trainer.max_epochs=3", "--overlay", "evaluate"]
+    assert main(["check", "made_up", *known]) == 0
+    assert main(["check", "made_up", "--set", "evaluator.hash_check=1"]) == 2
+    assert "made_up: ok" in capsys.readouterr().out
+    for wrong, said in (
+        (["--set", "train.trainer.max_epoch=3"], "did you mean 'max_epochs'?"),
+        (["--set", "train.trainer.max_epochs=x"], "--set: train::trainer::max_epochs: expected"),
+        (["--overlay", "evalute"], "did you mean 'evaluate'?"),
+    ):
+        assert main(["check", "made_up", *wrong]) == 2
+        shown = capsys.readouterr()
+        assert said in shown.out + shown.err
+        assert len((shown.out + shown.err).splitlines()) == 1
 
 
 def test_check_without_bundles(tmp_path, monkeypatch, capsys):

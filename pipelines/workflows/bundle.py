@@ -142,8 +142,8 @@ def find_bundle(name_or_path: str) -> Bundle:
     if path.is_dir():
         raise ConfigurationError(
             Reason.CONFIGURATION,
-            f"expected the folder of a bundle, got '{path.name}', which has no folder configs/;"
-            f" known bundles: {', '.join(known) or 'none'}",
+            f"expected the folder of a bundle, got '{path.resolve().name}', which has no folder"
+            f" configs/; known bundles: {', '.join(known) or 'none'}",
         )
     raise ConfigurationError(
         Reason.UNKNOWN_NAME, f"no bundle named '{path.name}'{right_names(path.name, known)}"

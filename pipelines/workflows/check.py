@@ -18,6 +18,7 @@ from pipelines.workflows.components import (
     is_component,
 )
 from pipelines.workflows.expressions import check_expression
+from pipelines.workflows.logging_file import check_logging
 from pipelines.workflows.merging import exists, look_up, merge_key, nearest_id, walk
 from pipelines.workflows.metadata import check_metadata
 from pipelines.workflows.problem import COMMAND_LINE, Problem
@@ -25,6 +26,7 @@ from pipelines.workflows.reading import SEPARATOR, Document, normal_id, read_doc
 from pipelines.workflows.references import Complaint, check_references, is_within
 from pipelines.workflows.required import Kind, check_names, check_required
 from pipelines.workflows.sources import Missing, Sources
+from pipelines.workflows.values import check_kind, check_least
 
 NEW = "_new_"
 """Top-level key of an overlay: the ids that it adds on purpose."""
@@ -126,6 +128,8 @@ class _Checker:
         self, kind: Kind, overlays: Sequence[str], overrides: Mapping[str, object]
     ) -> None:
         """Check one base configuration with what is merged after it."""
+        if self.bundle.logging.is_file():
+            self.found += check_logging(self.bundle.logging, "configs/logging.conf")
         path = self.bundle.train if kind is Kind.TRAIN else self.bundle.inference
         if not path.is_file():
             self.found += [each for each in self._missing_files() if each.file.endswith(path.name)]
@@ -172,6 +176,7 @@ class _Checker:
         yield from (*components, *required)
         yield from check_references(merged, blamed)
         yield from check_names(merged, kind)
+        yield from check_least(merged)
         for place, value in walk(merged):
             if isinstance(value, str) and value.startswith("$"):
                 message = check_expression(value, self.sources)
@@ -191,7 +196,11 @@ class _Checker:
                 or place in new
                 or self._is_argument(layers, place)
             ):
-                self._merge(layers, key, value)
+                wrong = self._wrong_kind(layers, document, place, value)
+                if wrong is None:
+                    self._merge(layers, key, value)
+                else:
+                    self.found.append(layers.problem(wrong))
                 continue
             close = nearest_id(layers.merged, key)
             hint = f"; did you mean '{close}'?" if close else ""
@@ -208,6 +217,14 @@ class _Checker:
         signature = component_signature(parent[TARGET], self.sources)
         name = place.rpartition(SEPARATOR)[2]
         return isinstance(signature, Missing) or not signature.is_open or name in signature.names
+
+    def _wrong_kind(
+        self, layers: _Layers, document: Document, place: str, value: object
+    ) -> Complaint | None:
+        """What is wrong with the kind of a value of the command line; files are left their say."""
+        if document.file != COMMAND_LINE:
+            return None
+        return check_kind(place, present=look_up(layers.merged, place), given=value)
 
     def _merge(self, layers: _Layers, key: str, value: object) -> None:
         try:

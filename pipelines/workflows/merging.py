@@ -5,39 +5,11 @@ siblings; `+a` updates a mapping or extends a list. A missing parent is an error
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import nearest
-from pipelines.workflows.reading import SEPARATOR, normal_id, read_document
-
-
-def merge_config(
-    files: Sequence[Path], overrides: Mapping[str, object] | None = None
-) -> dict[str, object]:
-    """Read configuration files and merge them in order, then set the overrides.
-
-    Args:
-        files: JSON or YAML files, the base first.
-        overrides: Values by id.
-
-    Returns:
-        The merged configuration; macros and references stand in it as written.
-
-    Raises:
-        ConfigurationError: If a file cannot be read or a key has no parent.
-    """
-    merged: dict[str, object] = {}
-    for path in files:
-        document = read_document(path, path.name)
-        if not document.content and document.problems:
-            raise ConfigurationError(Reason.CONFIGURATION, str(document.problems[0]))
-        for key, value in document.content.items():
-            merge_key(merged, key, value)
-    for key, value in (overrides or {}).items():
-        set_value(merged, key, value)
-    return merged
+from pipelines.workflows.reading import SEPARATOR, normal_id
 
 
 def merge_key(config: dict[str, object], key: str, value: object) -> None:

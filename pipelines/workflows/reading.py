@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipelines.workflows.problem import Problem
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = "::"
 
+_NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],\n]')
 _EXPONENT = re.compile(r"[-+]?\d[\d_]*(\.\d*)?[eE][-+]?\d+")
 _LEADING_ZERO = re.compile(r"[-+]?0\d+")
@@ -75,14 +76,31 @@ def read_document(path: Path, file: str) -> Document:
 
 def _read_json(text: str, document: Document) -> object:
     try:
-        content: object = json.loads(text)
+        content: object = json.loads(text, parse_constant=refuse_constant)
     except ValueError as error:
-        line = getattr(error, "lineno", None)
+        line = getattr(error, "lineno", None) or _line_of_constant(text)
         said = getattr(error, "msg", str(error))
         document.problems.append(Problem(document.file, "", f"no valid JSON: {said}", line))
         return None
     _find_json_lines(text, document)
     return content
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse what Python's parser takes beyond JSON, for its `parse_constant`.
+
+    Args:
+        name: `NaN`, `Infinity` or `-Infinity`.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _line_of_constant(text: str) -> int | None:
+    starts = (match.start() for match in _NO_NUMBER.finditer(text) if match[1])
+    return next((text.count("\n", 0, start) + 1 for start in starts), None)
 
 
 @dataclass(slots=True)

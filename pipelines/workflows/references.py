@@ -1,5 +1,6 @@
 """References (`@id`) and macros (`%id`) of a configuration: they lead somewhere, in no circle."""
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,8 +93,19 @@ def _misread(place: str, value: str) -> Iterator[Complaint]:
     match = _REFERENCE.match(text)
     if match and len(match[0]) > 1 and match[0] != text:
         rest = text[len(match[0]) :]
-        hint = f"$@{match[0][1:]}{rest}" if rest[0] == "." else f"$@{match[0][1:]} + '{rest}'"
+        hint = f"${text}" if _continues(rest) else f"${match[0]} + {rest!r}"
         yield Complaint(place, f"MONAI takes '{value}' for plain text; write {hint}")
+
+
+def _continues(rest: str) -> bool:
+    """Whether what stands behind a reference makes an expression of it; a path does not."""
+    if rest.startswith("/"):
+        return False
+    try:
+        ast.parse(f"x{rest}", mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _check_macro(place: str, text: str, config: Mapping[str, object]) -> Iterator[Complaint]:
