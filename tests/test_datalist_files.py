@@ -97,7 +97,7 @@ def test_a_list_in_the_form_of_monai(folder):
 
 REFUSALS = {
     "no rows": ("image,label\n", "got no rows"),
-    "no label column": (rows(header="image,lable"), "did you mean 'lable'"),
+    "no label column": (rows(header="image,lable"), "rename 'lable' to 'label'"),
     "unknown group column": (rows(), "a column 'lesion' in the datalist, got image, label"),
     "missing images": (rows(count=8) + "images/film8.png,A\nfilm9,B\n", "got 2 rows without one"),
     "unlisted images": (rows(count=5), "got 3 images without a label"),

@@ -4,6 +4,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pydicom
@@ -16,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.dicom import inspect_dicom, read_dicom
+from pipelines.ingest.dicom_kind import check_class
 
 LOSSLESS = ("REF", "J2KR", "JLSL", "JPLL", "RLE")
 
@@ -262,3 +264,19 @@ def test_uncompressed_film_reads_fast(tmp_path):
     # Ten times what it takes on an idle machine.
     assert header < 0.003
     assert time.perf_counter() - start < 0.25
+
+
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        (
+            "1.2.840.10008.5.1.4.1.1.88.11",
+            r"the SOP class 1\.2\.840\.10008\.5\.1\.4\.1\.1\.88\.11;",
+        ),
+        ("Doe^Jane", r"the SOP class \(an invalid UID\);"),
+    ],
+)
+def test_what_is_no_radiograph_is_said_with_what_to_do(uid, said):
+    meta = SimpleNamespace(text=lambda _name: "")
+    with pytest.raises(InputError, match=rf"expected .*, got {said} leave it out"):
+        check_class(SimpleNamespace(text=lambda _name: uid), meta)

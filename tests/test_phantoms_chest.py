@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -155,10 +156,40 @@ def test_a_place_that_cannot_be_written_to(tmp_path):
     assert str(tmp_path) not in str(caught.value)
 
 
-@pytest.mark.parametrize("count", [1, 12, 13, 48, 200])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"count": 11}, "expected 12 to 10000 films, got 11"),
+        ({"count": -3}, "got -3"),
+        ({"count": 100_000}, "got 100000"),
+        ({"seed": -1}, "expected a seed of 0 or more, got -1"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path, options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        write_samples("chest", tmp_path / "set", **options)
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path):
+    killed = tmp_path / ".samples-set" / "train"
+    killed.mkdir(parents=True)
+    (killed / "half.png").touch()
+    write_samples("chest", tmp_path / "set", count=12)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_the_working_folder_can_be_written_into(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert len(write_samples("chest", Path(), count=12)) == 12
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+@pytest.mark.parametrize("count", [12, 13, 48, 200])
 def test_a_plan_has_both_classes_in_every_split(count):
     films = plan_chest_samples(count)
-    assert len(films) == max(12, count + count % 2)
+    assert len(films) == count + count % 2
     assert len({film.name for film in films}) == len(films)
     assert {(film.split, film.label) for film in films} == {
         (split, label) for split in ("train", "val", "test") for label in (0, 1)

@@ -10,14 +10,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipelines.datasets.films import SPLIT_OF_NAME, LayoutError, Split
 from pipelines.datasets.pseudonyms import pseudonym
-from pipelines.nearest import did_you_mean
+from pipelines.nearest import did_you_mean, nearest
 
 DATASET_DIR_KEY = "dataset_dir"
 """Where a JSON datalist says which folder its images are relative to; its own without it."""
@@ -178,15 +178,11 @@ def _required(values: Mapping[str, Any], names: Sequence[str]) -> str:
     for name in names:
         if name in values:
             return name
+    close = nearest(names[0], values)
     raise LayoutError(
-        f"expected a column {names[0]!r} in the datalist, got {_listed(values)}"
-        f"{did_you_mean(names[0], values)}",
-        remedy=_REMEDY,
+        f"expected a column {names[0]!r} in the datalist, got {', '.join(values)}",
+        remedy=f"rename {close!r} to {names[0]!r}" if close else _REMEDY,
     )
-
-
-def _listed(columns: Iterable[str]) -> str:
-    return ", ".join(columns)
 
 
 def _column_key(name: str) -> str:

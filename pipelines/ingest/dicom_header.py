@@ -131,7 +131,11 @@ def _read_meta(stream: Stream) -> tuple[Attributes, int, set[str]]:
             refuse_truncated()
         if has_prefix:
             refuse_corrupt("data elements behind the DICOM prefix", "other bytes")
-        raise InputError(Reason.NOT_AN_IMAGE, "expected a DICOM file, got content of another kind")
+        raise InputError(
+            Reason.NOT_AN_IMAGE,
+            "expected a DICOM file, got content of another kind; "
+            "if it should be a film, export it again",
+        )
     meta = Attributes(_sniff(stream, start, little=True))
     stream.seek(start)
     meta.read(stream, stop=lambda tag: tag >> 16 != _META_GROUP)

@@ -100,7 +100,8 @@ def check_class(attributes: Attributes, meta: Attributes) -> str:
     if uid not in _ALLOWED:
         raise InputError(
             Reason.NOT_A_RADIOGRAPH,
-            f"expected a CR, DX, MG or Secondary Capture image, got SOP class {_shown(uid)}",
+            "expected a CR, DX, MG or Secondary Capture image, got the SOP class "
+            f"{_shown(uid)}; leave it out, such objects are passed over",
         )
     return uid
 
@@ -150,4 +151,4 @@ def kind_flags(attributes: Attributes, sop_class: str) -> set[str]:
 
 def _shown(uid: str) -> str:
     """A UID as it may stand in a message: one with other characters could be anything."""
-    return uid if len(uid) <= 64 and not set(uid) - set("0123456789.") else "an invalid UID"  # noqa: PLR2004 (PS3.5, 9.1)
+    return uid if len(uid) <= 64 and not set(uid) - set("0123456789.") else "(an invalid UID)"  # noqa: PLR2004 (PS3.5, 9.1)

@@ -83,7 +83,8 @@ def _read_head(path: Path) -> bytes:
         # Opening a pipe would wait for a writer for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(
-                Reason.NOT_AN_IMAGE, "expected a regular file, got a folder, pipe or device"
+                Reason.NOT_AN_IMAGE,
+                "expected a regular file, got a folder, pipe or device; give the path of a file",
             )
         with path.open("rb") as content:
             return content.read(_HEAD_BYTES)
@@ -116,7 +117,9 @@ def _sniff_head(head: bytes) -> FileFormat:
         if magic.match(head):
             raise _unsupported(name)
     raise InputError(
-        Reason.NOT_AN_IMAGE, "expected a DICOM or image file, got content of another kind"
+        Reason.NOT_AN_IMAGE,
+        "expected a DICOM or image file, got content of another kind; "
+        "if it should be a film, export it again",
     )
 
 

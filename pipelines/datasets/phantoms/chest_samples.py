@@ -17,11 +17,15 @@ import numpy as np
 
 from pipelines.datasets.phantoms.chest import chest_film
 from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
 from pipelines.labels import PNEUMONIA_CLASSES
 
 MINIMUM_COUNT = 12
 """Films: two a class and split."""
+
+MAXIMUM_COUNT = 10_000
+"""Films: some 3 GB; file names number no more patients than this."""
 
 _FILMS_OF_PATIENT = (1, 2, 1, 3)
 
@@ -62,9 +66,17 @@ def plan_chest_samples(count: int) -> tuple[PlannedFilm, ...]:
     """Share films out: a quarter for test, a fifth for validation, half of each with pneumonia.
 
     Args:
-        count: How many films; rounded up to an even number of at least `MINIMUM_COUNT`.
+        count: How many films, `MINIMUM_COUNT` to `MAXIMUM_COUNT`; rounded up to an even number.
+
+    Raises:
+        ConfigurationError: If `count` is out of its range.
     """
-    pairs = max(count, MINIMUM_COUNT) + 1 >> 1
+    if not MINIMUM_COUNT <= count <= MAXIMUM_COUNT:
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected {MINIMUM_COUNT} to {MAXIMUM_COUNT} films, got {count}; give another --count",
+        )
+    pairs = count + 1 >> 1
     test, validation = max(2, pairs // 4), max(2, pairs // 5)
     sizes: dict[Literal["train", "val", "test"], int] = {
         "train": pairs - test - validation,

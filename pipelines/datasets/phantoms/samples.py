@@ -1,7 +1,8 @@
 """Which generated sets there are, and the one function that writes them."""
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -33,15 +34,16 @@ def write_samples(
     Args:
         name: One of `SAMPLES`.
         directory: Folder to write into; made if it is missing.
-        count: About how many films; a set has a least number and rounds up.
-        seed: Another seed gives other films.
+        count: About how many films; a set has a least and a largest number and rounds up.
+        seed: Another seed gives other films; 0 or more.
 
     Returns:
         The files, in a stable order.
 
     Raises:
-        ConfigurationError: UNKNOWN_NAME for a set that is not in `SAMPLES`; OUTPUT_UNWRITABLE if
-            `directory` holds files of another kind or other films.
+        ConfigurationError: UNKNOWN_NAME for a set that is not in `SAMPLES`; CONFIGURATION for a
+            number out of its range; OUTPUT_UNWRITABLE if `directory` holds files of another kind or
+            other films.
     """
     if name not in SAMPLES:
         raise ConfigurationError(
@@ -49,18 +51,39 @@ def write_samples(
             f"expected one of {', '.join(SAMPLES)} as a set of samples, got {name!r}"
             f"{did_you_mean(name, SAMPLES)}",
         )
+    if seed < 0:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected a seed of 0 or more, got {seed}; give another --seed"
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # Beside the folder, so that finished files are renamed into it, never copied.
-        with tempfile.TemporaryDirectory(prefix=".samples-", dir=directory.parent) as scratch:
-            films = SAMPLES[name](Path(scratch), count=count, seed=seed)
-            return _move_films(films, Path(scratch), directory=directory)
+        with _scratch_for(directory.resolve()) as scratch:
+            films = SAMPLES[name](scratch, count=count, seed=seed)
+            return _move_films(films, scratch, directory=directory)
     except OSError as error:
         raise ConfigurationError(
             Reason.OUTPUT_UNWRITABLE,
             "expected a folder that can be written to for the samples, got "
             f"{error.strerror or 'an error'}; choose another",
         ) from error
+
+
+@contextmanager
+def _scratch_for(directory: Path) -> Iterator[Path]:
+    """Give an empty folder beside `directory`, so that finished files are renamed, never copied.
+
+    Its name follows from the folder's: what a killed run has left in it is cleared by the next.
+
+    Yields:
+        The folder; it is removed at the end.
+    """
+    scratch = directory.parent / f".samples-{directory.name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _move_films(films: Sequence[Path], scratch: Path, *, directory: Path) -> tuple[Path, ...]:
