@@ -34,6 +34,20 @@ def test_films_kept_in_memory_equal_films_read_anew(films, capsys):
         assert torch.allclose(one, two, atol=1e-3)
 
 
+def test_normalised_films_are_kept_exactly(films):
+    kept, anew = (RadiographDataset(films, chain(noise=False)) for _ in range(2))
+    kept.read_all()
+    for place in range(len(films)):
+        assert torch.equal(kept[place]["image"], anew[place]["image"])
+    assert min(float(kept[place]["image"].min()) for place in range(len(films))) < -0.5
+
+
+def test_films_beyond_the_range_are_refused_where_they_would_be_cut(films):
+    wrong = Compose([*chain(noise=False).transforms, *chain(noise=True).transforms[2:3]])
+    with pytest.raises(DatasetError, match="films of 0 to 1 before the first random transform"):
+        RadiographDataset(films, wrong).read_all()
+
+
 def test_augmentation_follows_the_seed_of_the_draw_alone(films):
     data = RadiographDataset(films, chain(noise=True))
     first = data[Draw(0, 1)]["image"]

@@ -23,12 +23,13 @@ _NAMED_EXAMPLES = 3
 class RadiographDataset(Dataset[dict[str, Any]]):
     """Films behind a chain of transforms; what comes before the first random one is kept in memory.
 
-    Films are kept as 16-bit integers in one array, which loader processes share without copying.
+    Films are kept in one array, which loader processes share without copying: as 16-bit integers
+    where random transforms follow, as they are where the whole chain is deterministic.
 
     Args:
         data: Items with `image` (path) and `label`.
         transform: A MONAI `Compose`; its deterministic head gives `image` as float32, 0 to 1, all
-            of one shape.
+            of one shape. A chain without random transforms may give any values.
         keys: What an item hands to the network; the rest, patient groups among it, stays behind.
         cache_limit_gb: The largest cache; a data set that would need more is read anew each epoch.
     """
@@ -48,7 +49,9 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         parts = list(transform.transforms)
         first = next((i for i, t in enumerate(parts) if isinstance(t, Randomizable)), len(parts))
         self._head, self._tail = Compose(parts[:first]), Compose(parts[first:])
-        self._films: np.ndarray[Any, np.dtype[np.uint16]] | None = None
+        # Half the memory for films that are still 0 to 1; what is past normalisation stays exact.
+        self._levels = bool(self._tail.transforms)
+        self._films: np.ndarray[Any, Any] | None = None
         self._read_once = False
 
     def __len__(self) -> int:
@@ -106,7 +109,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         pixels = np.asarray(item["image"], dtype=np.float32)
         with lock:
             if self._films is None and self._fits(pixels.size):
-                self._films = np.zeros((len(self.data), *pixels.shape), dtype=np.uint16)
+                kept = np.uint16 if self._levels else np.float32
+                self._films = np.zeros((len(self.data), *pixels.shape), dtype=kept)
         if self._films is None:
             return None
         if self._films.shape[1:] != pixels.shape:
@@ -115,17 +119,25 @@ class RadiographDataset(Dataset[dict[str, Any]]):
                 f"expected all films of shape {self._films.shape[1:]}, got {pixels.shape}; resize "
                 "them before the first random transform",
             )
-        self._films[index] = np.rint(pixels.clip(0, 1) * _LEVELS)
+        if self._levels and not (pixels.min() >= 0 and pixels.max() <= 1):
+            return InputError(
+                Reason.CONFIGURATION,
+                f"expected films of 0 to 1 before the first random transform, got "
+                f"{pixels.min():.3g} to {pixels.max():.3g}; normalise them behind it",
+            )
+        self._films[index] = np.rint(pixels * _LEVELS) if self._levels else pixels
         return None
 
     def _fits(self, samples: int) -> bool:
-        return len(self.data) * samples * 2 <= self.cache_limit_gb * 1e9
+        size = 2 if self._levels else 4
+        return len(self.data) * samples * size <= self.cache_limit_gb * 1e9
 
     def _prepared(self, index: int) -> dict[str, Any]:
         if self._films is None:
             result: dict[str, Any] = self._head(self.data[index])
             return result
-        image = torch.from_numpy(self._films[index].astype(np.float32) / _LEVELS)
+        kept = self._films[index]
+        image = torch.from_numpy(kept.astype(np.float32) / _LEVELS if self._levels else kept.copy())
         return {**self.data[index], "image": image}
 
 

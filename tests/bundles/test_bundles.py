@@ -118,7 +118,7 @@ def test_train_and_inference_agree(root):
     assert train["network_def"] == inference["network_def"]
     assert train["image_size"] == inference["image_size"]
     assert train["validate"]["preprocessing"] == inference["preprocessing"]
-    assert train["train"]["inferer"] == inference["inferer"]
+    assert train["validate"]["inferer"] == inference["inferer"]
     point = OperatingPoint.load(root / "models" / "operating_point.json")
     assert list(point.classes) == train["classes"]
 
