@@ -316,8 +316,8 @@ def test_what_cannot_work_is_refused_before_work_begins(films, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
-        ("engine::batch_size", 0, "engine.batch_size to be a whole number above 0, got 0"),
-        ("engine::batch_size", True, "engine.batch_size to be a whole number above 0, got True"),
+        ("engine::batch_size", 0, "engine::batch_size: expected at least 1, got 0"),
+        ("engine::batch_size", True, "engine::batch_size: expected a whole number"),
         ("reader::threads", 0, "reader.threads to be a whole number above 0, got 0"),
         ("reader::threads", "many", "reader.threads to be a whole number above 0, got 'many'"),
         ("reader::ahead", -1, "reader.ahead to be a whole number above 0, got -1"),

@@ -19,7 +19,7 @@ GIGABYTE = 10**9
 SECONDS = 20
 
 READ_ALL = """
-import json, pathlib, resource, sys, time
+import json, pathlib, sys, time
 from pipelines.errors import InputError
 from pipelines.ingest.dicom import inspect_dicom, read_dicom
 slowest, read = 0.0, 0
@@ -32,7 +32,9 @@ for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
         except InputError:
             pass
     slowest = max(slowest, time.perf_counter() - start)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+# Not ru_maxrss: that starts from the memory of the process that forked this one.
+status = pathlib.Path("/proc/self/status").read_text()
+peak = 1024 * int(status.split("VmHWM:")[1].split()[0])
 print(json.dumps({"peak": peak, "slowest": slowest, "read": read}))
 """
 
