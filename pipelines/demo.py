@@ -38,7 +38,7 @@ def main() -> int:
             *("--train::trainer::max_epochs", _EPOCHS),
         )
         _say("3. The shipped weights on real films and on bad files")
-        gather_films(CHECKOUT / films)
+        gather_films(CHECKOUT / films, sample=next((CHECKOUT / samples).rglob("*.dcm")))
         status = _run(
             *("-m", "pipelines", "predict", BUNDLE, films, output), allowed=ExitStatus.SOME_FAILED
         )
@@ -56,19 +56,19 @@ def main() -> int:
     return ExitStatus.DONE
 
 
-def gather_films(folder: Path) -> None:
+def gather_films(folder: Path, *, sample: Path) -> None:
     """Put real radiographs and a few files that no reader should predict on into one folder.
 
     Args:
         folder: Where to put them; made as needed.
+        sample: A DICOM film, of which a half becomes the file that was cut off.
     """
     real = sorted(_installed("data_store").rglob("RG[13]_*.dcm"))
     folder.mkdir(parents=True, exist_ok=True)
     for film in real:
         shutil.copy(film, folder / film.name)
-    first = real[0].read_bytes()
-    (folder / "second_copy.dcm").write_bytes(first)
-    (folder / "cut_off.dcm").write_bytes(first[: len(first) // 2])
+    (folder / "second_copy.dcm").write_bytes(real[0].read_bytes())
+    (folder / "cut_off.dcm").write_bytes(sample.read_bytes()[: sample.stat().st_size // 2])
     (folder / "letter.dcm").write_text("This is a letter, whatever its name says.\n")
     (folder / "empty.dcm").write_bytes(b"")
     shutil.copy(_installed("pydicom") / "data" / "test_files" / "reportsi.dcm", folder)
@@ -110,6 +110,7 @@ def _found(output: Path, *, status: int) -> str:
         f"\n{summary['inputs']} inputs: {summary['predicted']} predicted, {summary['skipped']} "
         f"skipped, {summary['failed']} failed (exit status {status}: 3 says that some failed)",
         "predicted   " + ", ".join(f"{count} {label}" for label, count in labels.items()),
+        "            RG1 is a chest, RG3 a leg: a classifier of chests answers for legs as well",
         "refused     " + "; ".join(f"{row['filename']} ({row['reason']})" for row in refused),
     ]
     return "\n".join(lines)

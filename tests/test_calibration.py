@@ -1,4 +1,4 @@
-"""Temperature scaling finds the likeliest temperature and keeps the order of the cases."""
+"""Calibration finds the likeliest temperature and bias and keeps the order of the cases."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from pipelines.errors import ConfigurationError, DatasetError
 from pipelines.evaluation.calibration import (
     TEMPERATURE_RANGE,
-    fit_temperature,
+    fit_calibration,
     negative_log_likelihood,
     probabilities,
 )
@@ -42,34 +42,47 @@ def test_temperature_keeps_the_order_and_the_side(logits, temperature):
     np.testing.assert_allclose(got.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("truth", [0.5, 1.0, 2.5])
-def test_a_known_temperature_is_found(truth):
+@pytest.mark.parametrize(("truth", "bias"), [(0.5, 0.0), (1.0, 1.5), (2.5, -1.0)])
+def test_a_known_calibration_is_found(truth, bias):
     generator = np.random.default_rng(1)
     honest = generator.normal(0, 2, 20_000)
     labels = generator.random(20_000) < 1 / (1 + np.exp(-honest))
-    assert fit_temperature(make(labels, honest * truth)) == pytest.approx(truth, rel=0.05)
+    found = fit_calibration(make(labels, (honest - bias) * truth))
+    assert found == pytest.approx((truth, bias), rel=0.06, abs=0.05)
 
 
-def test_no_other_temperature_is_likelier():
+def test_no_other_calibration_is_likelier():
     generator = np.random.default_rng(2)
     labels = np.arange(200) % 2
     cases = make(labels, generator.normal(3.0 * (2 * labels - 1), 4.0))
-    best = negative_log_likelihood(cases, fit_temperature(cases))
-    grid = np.geomspace(*TEMPERATURE_RANGE, 500)
-    assert best <= min(negative_log_likelihood(cases, t) for t in grid) + 1e-9
+    best = negative_log_likelihood(cases, *fit_calibration(cases))
+    grid = np.geomspace(*TEMPERATURE_RANGE, 200)
+    biases = np.linspace(-2, 2, 41)
+    others = [negative_log_likelihood(cases, t, b) for t in grid for b in biases]
+    assert best <= min(others) + 1e-9
     plain = log_loss(labels, probabilities(cases.logits, 1.0)[:, 1])
     assert negative_log_likelihood(cases, 1.0) == pytest.approx(plain, rel=0.1)
 
 
 def test_perfect_separation_does_not_make_the_network_certain():
-    temperature = fit_temperature(make([0, 0, 0, 1, 1, 1], [-2, -1.5, -1, 1, 1.5, 2]))
+    temperature, bias = fit_calibration(make([0, 0, 0, 1, 1, 1], [-2, -1.5, -1, 1, 1.5, 2]))
+    assert bias == pytest.approx(0, abs=1e-3)
     assert TEMPERATURE_RANGE[0] < temperature < TEMPERATURE_RANGE[1]
     # Three of three positive: (3 + 1) / (3 + 2) = 0.8 is what so few cases can vouch for.
     assert probabilities(np.array([1.5]), temperature)[0, 1] == pytest.approx(0.8, abs=0.05)
 
 
+def test_bias_mends_the_class_balance_of_training():
+    generator = np.random.default_rng(3)
+    honest = generator.normal(1.0, 2.0, 5000)
+    labels = generator.random(5000) < 1 / (1 + np.exp(-honest))
+    cases = make(labels, honest - 2.0)
+    calibrated = probabilities(cases.logits, *fit_calibration(cases))[:, 1]
+    assert calibrated.mean() == pytest.approx(labels.mean(), abs=0.005)
+
+
 def test_wrong_use_is_refused():
     with pytest.raises(ConfigurationError, match="above 0, got 0"):
         probabilities(np.zeros(2), 0)
-    with pytest.raises(DatasetError, match="both classes to fit a temperature"):
-        fit_temperature(make([1, 1], [0.0, 1.0]))
+    with pytest.raises(DatasetError, match="both classes to fit a calibration"):
+        fit_calibration(make([1, 1], [0.0, 1.0]))

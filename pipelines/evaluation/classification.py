@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import Cases, Integers
 from pipelines.evaluation.figures import TITLES, Figure, classification_figures
 from pipelines.evaluation.operating_point import OperatingPoint
@@ -66,7 +65,7 @@ def evaluate(
             f"expected the classes {list(operating_point.classes)} of the operating point, "
             f"got {list(cases.classes)}; name the classes as the weights do, with --set classes=…",
         )
-    called = operating_point.decide(probabilities(cases.logits, operating_point.temperature))
+    called = operating_point.decide(operating_point.calibrate(cases.logits))
     confusion = np.bincount(cases.labels * 2 + called, minlength=4).reshape(2, 2)
     return Evaluation(
         split=split,
@@ -76,6 +75,7 @@ def evaluate(
         figures=classification_figures(
             cases,
             temperature=operating_point.temperature,
+            bias=operating_point.bias,
             threshold=operating_point.threshold,
             resamples=resamples,
             seed=seed,
@@ -110,7 +110,7 @@ def format_table(evaluation: Evaluation) -> str:
     lines = [
         f"{evaluation.split}: {evaluation.n} films of {evaluation.n_groups} patients ({held})",
         f"threshold {point.threshold:.4g} on the probability of {point.classes[1]}, "
-        f"temperature {point.temperature:.4g}",
+        f"temperature {point.temperature:.4g}, bias {point.bias:.3g}",
         f"  ({threshold_origin(evaluation)})",
         "",
         f"{'':<18} {'value':>6}   95 % interval",

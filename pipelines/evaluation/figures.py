@@ -50,7 +50,13 @@ class Figure:
 
 
 def classification_figures(
-    cases: Cases, *, temperature: float, threshold: float, resamples: int = 2000, seed: int = 0
+    cases: Cases,
+    *,
+    temperature: float,
+    threshold: float,
+    bias: float = 0.0,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Figure]:
     """Compute every figure of `TITLES`.
 
@@ -62,13 +68,16 @@ def classification_figures(
         cases: The cases.
         temperature: Of the calibration, above 0.
         threshold: A case is called positive if its calibrated probability is at least this.
+        bias: Of the calibration.
         resamples: Of the bootstrap by patient.
         seed: Of the bootstrap.
 
     Returns:
         The figures by name, in the order of `TITLES`.
     """
-    statistic = _WeightedFigures(cases, temperature, threshold)
+    statistic = _WeightedFigures(
+        cases, probabilities(cases.logits, temperature, bias)[:, 1], threshold
+    )
     values = statistic(np.ones((1, len(cases))))
     intervals = bootstrap_intervals(statistic, cases.groups, resamples=resamples, seed=seed)
     return {name: _figure(float(values[name][0]), intervals[name]) for name in TITLES}
@@ -96,8 +105,7 @@ def _figure(value: float, interval: tuple[float, float] | None) -> Figure:
 class _WeightedFigures:
     """All figures for rows of weights."""
 
-    def __init__(self, cases: Cases, temperature: float, threshold: float) -> None:
-        positive = probabilities(cases.logits, temperature)[:, 1]
+    def __init__(self, cases: Cases, positive: Floats, threshold: float) -> None:
         self._truth = (cases.labels == 1).astype(np.float64)
         self._called = (positive >= threshold).astype(np.float64)
         self._residual = positive - self._truth

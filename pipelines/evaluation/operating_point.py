@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.evaluation.calibration import fit_temperature, probabilities
+from pipelines.evaluation.calibration import BIAS_RANGE, fit_calibration, probabilities
 from pipelines.evaluation.cases import Cases, Floats, Integers, require_both_classes
 from pipelines.evaluation.figures import Figure, classification_figures
 from pipelines.evaluation.thresholds import Criterion, choose_threshold
@@ -34,6 +34,7 @@ class OperatingPoint:
         criterion: How the threshold was chosen.
         split: Name of the split it was chosen on, `validation` as a rule.
         target: What `sensitivity`, `specificity` or `given` was asked for; None otherwise.
+        bias: Of the calibration.
         figures: What it achieved on that split, by name.
     """
 
@@ -43,6 +44,7 @@ class OperatingPoint:
     criterion: Criterion
     split: str
     target: float | None = None
+    bias: float = 0.0
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class OperatingPoint:
         rules = {
             "threshold": ("a number 0 to 1", _is_number(self.threshold, 0, 1)),
             "temperature": ("a number above 0", _is_number(self.temperature, 1e-6, 1e6)),
+            "bias": ("a number -10 to 10", _is_number(self.bias, *BIAS_RANGE)),
             "classes": ("two different class names", _are_names(self.classes)),
             "criterion": (
                 f"one of {', '.join(get_args(Criterion))}",
@@ -74,6 +77,10 @@ class OperatingPoint:
                     f"expected {name} to be {rule}, got {getattr(self, name)!r}; "
                     "correct the operating point or choose it anew on validation cases",
                 )
+
+    def calibrate(self, logits: npt.NDArray[np.floating]) -> Floats:
+        """Turn logits, (n,), into calibrated probabilities, (n, 2)."""
+        return probabilities(np.asarray(logits, dtype=np.float64), self.temperature, self.bias)
 
     def decide(self, calibrated: Floats) -> Integers:
         """Call a class for each case.
@@ -101,7 +108,7 @@ class OperatingPoint:
         Returns:
             One record a film, in the same order.
         """
-        calibrated = probabilities(np.asarray(logits, dtype=np.float64), self.temperature)
+        calibrated = self.calibrate(logits)
         return tuple(
             Classification(
                 filename=filename,
@@ -184,7 +191,7 @@ def choose_operating_point(
         cases: Validation cases of both classes.
         criterion: How to choose.
         target: For `sensitivity` and `specificity` what to reach, for `given` the threshold.
-        temperature: Of the calibration; None fits it on the same cases.
+        temperature: Of the calibration; None fits it, and a bias, on the same cases.
         split: Name of the split the cases are from.
         seed: Of the intervals of the figures.
 
@@ -196,8 +203,9 @@ def choose_operating_point(
         DatasetError: If one class has no case or no threshold reaches the target.
     """
     require_both_classes(cases, "to choose an operating point")
+    bias = 0.0
     if temperature is None:
-        temperature = fit_temperature(cases)
+        temperature, bias = fit_calibration(cases)
     # Made first, so that a wrong argument is refused before anything is computed from it.
     point = OperatingPoint(
         threshold=0.5,
@@ -206,14 +214,17 @@ def choose_operating_point(
         criterion=criterion,
         split=split,
         target=target,
+        bias=bias,
     )
     threshold = choose_threshold(
         cases.labels,
-        probabilities(cases.logits, temperature)[:, 1],
+        point.calibrate(cases.logits)[:, 1],
         criterion=criterion,
         target=target,
     )
-    figures = classification_figures(cases, temperature=temperature, threshold=threshold, seed=seed)
+    figures = classification_figures(
+        cases, temperature=temperature, bias=bias, threshold=threshold, seed=seed
+    )
     return replace(point, threshold=threshold, figures=figures)
 
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation
 from pipelines.evaluation.figures import RELIABILITY_BINS, TITLES, reliability_bin
@@ -69,7 +68,7 @@ def draw_reliability(path: Path, cases: Cases, *, evaluation: Evaluation) -> Non
         evaluation: Of these cases.
     """
     point = evaluation.operating_point
-    positive = probabilities(cases.logits, point.temperature)[:, 1]
+    positive = point.calibrate(cases.logits)[:, 1]
     bins = reliability_bin(positive)
     counts = bins.sum(axis=0)
     held = counts > 0
@@ -104,7 +103,7 @@ def draw_scores(path: Path, cases: Cases, *, evaluation: Evaluation) -> None:
         evaluation: Of these cases.
     """
     point = evaluation.operating_point
-    positive = probabilities(cases.logits, point.temperature)[:, 1]
+    positive = point.calibrate(cases.logits)[:, 1]
     with picture_file(path, (6.4, 4.0)) as picture:
         axes = plain_axes(
             picture.add_subplot(), f"Calibrated probability of {point.classes[1]}", "Films"

@@ -75,6 +75,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, object]:
         "classes": point.classes,
         "threshold": point.threshold,
         "temperature": point.temperature,
+        "bias": point.bias,
         "criterion": point.criterion,
         "target": point.target,
         "chosen_on": point.split,

@@ -175,6 +175,7 @@ class BatchPredictor:
             "device": self.engine.device.type,
             "threshold": point.threshold,
             "temperature": point.temperature,
+            "bias": point.bias,
         }
 
     def _open_journal(self, bundle: str) -> Journal:

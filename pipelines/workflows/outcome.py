@@ -114,6 +114,7 @@ class Outcome:
         point.save(self.folder / "operating_point.json")
         draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
         self._write(cases, point)
+        logger.info("Curves: tensorboard --logdir %s", self.folder)
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -149,4 +150,3 @@ class Outcome:
         evaluation = write_evaluation(self.folder, cases, point, split=split, seed=self.seed)
         logger.info("%s", format_table(evaluation))
         logger.info("Figures, tables and pictures: %s", self.folder)
-        logger.info("Curves: tensorboard --logdir %s", self.folder)
