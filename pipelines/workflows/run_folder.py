@@ -86,12 +86,17 @@ def running_config() -> dict[str, Any] | None:
 
 def differing_keys(folder: Path, settings: dict[str, Any]) -> list[str]:
     """Return the top-level keys in which a run's recorded settings differ from `settings`."""
-    try:
-        recorded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ["config.json"]
+    recorded = _recorded(folder / "config.json")
     keys = (set(recorded) | set(settings)) - _FREE_KEYS
     return sorted(key for key in keys if recorded.get(key) != settings.get(key))
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 class RunRecord:
@@ -130,10 +135,10 @@ class RunRecord:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
-            if settings is not None:
-                self._record_config(settings)
-            datalist.write(self.folder / "datalist.json")
             fingerprint = datalist.fingerprint()
+            if settings is not None:
+                self._record_config(settings, fingerprint)
+            datalist.write(self.folder / "datalist.json")
             write_json(self.folder / "environment.json", self._environment(fingerprint))
         except OSError as error:
             raise RunError(
@@ -161,10 +166,11 @@ class RunRecord:
                 "this run; wait for it, or name another output_dir",
             ) from error
 
-    def _record_config(self, settings: dict[str, Any]) -> None:
-        path = self.folder / "config.json"
+    def _record_config(self, settings: dict[str, Any], fingerprint: str) -> None:
         if self._holds_results():
             differing = differing_keys(self.folder, settings)
+            if _recorded(self.folder / "environment.json").get("data_fingerprint") != fingerprint:
+                differing.append("the films")
             if differing:
                 shown = ", ".join(differing[:_NAMED_KEYS])
                 raise RunError(
@@ -173,7 +179,7 @@ class RunRecord:
                     f"{shown}; name another output_dir, or give the same settings to go on",
                 )
         else:
-            write_json(path, settings)
+            write_json(self.folder / "config.json", settings)
 
     def _holds_results(self) -> bool:
         """Whether anything in the folder would be mixed up with another run's."""

@@ -163,6 +163,23 @@ def test_folder_of_a_run_with_other_settings_is_refused(samples, finished):
     assert len(answer.stderr.strip().splitlines()) <= 5
 
 
+def test_run_does_not_go_on_with_other_films(finished, tmp_path, samples):
+    changed = tmp_path / "samples"
+    shutil.copytree(samples, changed)
+    next((changed / "train" / "NORMAL").iterdir()).unlink()
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    config["dataset_dir"] = str(changed)
+    (run / "config.json").write_text(json.dumps(config), "utf-8")
+    answer = plainfilm(
+        *("train", "pneumonia_classification", "--data", changed, "--output", run),
+        *settings(**{"train.trainer.max_epochs": 4}),
+    )
+    assert answer.returncode == 1
+    assert "got others for the films" in answer.stderr
+
+
 def test_given_weights_are_evaluated_with_their_own_operating_point(samples, finished, tmp_path):
     answer = plainfilm(
         *("evaluate", "pneumonia_classification", "--data", samples, "--output", tmp_path / "e"),
