@@ -107,3 +107,32 @@ class ConfigurationError(PlainfilmError, ValueError):
 
 class RunError(PlainfilmError):
     """A run cannot go on: weights do not fit, output cannot be written, loss is not finite."""
+
+
+def refusal_behind(error: BaseException | None) -> PlainfilmError | None:
+    """Return the refusal of ours behind an error that MONAI wrapped in others, or None."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, PlainfilmError):
+            return error
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def refusal_of(error: BaseException) -> PlainfilmError:
+    """Turn whatever a film raised into a refusal.
+
+    An unexpected exception becomes INTERNAL with the name of its root's class alone, since its
+    message may quote the header.
+    """
+    known = refusal_behind(error)
+    if known is not None:
+        return known
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return InputError(
+        Reason.INTERNAL,
+        f"expected a film that can be read and prepared, got {type(error).__name__}; "
+        "please report what made this file",
+    )

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from pipelines.errors import PlainfilmError, Reason
+from pipelines.errors import PlainfilmError, Reason, refusal_behind
 
 _LONGEST = 160
 _BUNDLE_PROGRAM = "monai.bundle.__main__"
@@ -17,7 +17,7 @@ def root_cause(error: BaseException) -> BaseException:
     chain = [error]
     while (earlier := chain[-1].__cause__ or chain[-1].__context__) and earlier not in chain:
         chain.append(earlier)
-    return next((each for each in chain if isinstance(each, PlainfilmError)), chain[-1])
+    return refusal_behind(error) or chain[-1]
 
 
 def refusal_text(cause: BaseException, *, traced: bool = False) -> str:

@@ -1,47 +1,57 @@
-"""Values that cannot be right are refused as wrong use by everything that a configuration names."""
-
 import pickle
 
 import pytest
-from torch import nn
 
-from pipelines.errors import ConfigurationError, PlainfilmError, Reason
-from pipelines.training.averaging import build_average
-from pipelines.training.checkpoints import EarlyStopping
-from pipelines.training.look import LookWeights
-from pipelines.training.losses import BinaryLoss
-from pipelines.training.metrics import build_metric
-from pipelines.training.schedule import WarmupCosine
-from pipelines.training.trainer import build_trainer
-from pipelines.transforms.contrast import equalise_clahe
-from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared
-from pipelines.transforms.reading import LoadRadiographd
-
-WRONG = {
-    "average": lambda: build_average(nn.Linear(1, 1), decay=1.5),
-    "patience": lambda: EarlyStopping(evaluator=None, patience=0),
-    "look": lambda: LookWeights(None, limit=0.5),
-    "loss": lambda: BinaryLoss(gamma=-1),
-    "metric": lambda: build_metric("auroq"),
-    "schedule": lambda: WarmupCosine(None, warmup=2),
-    "clahe": lambda: equalise_clahe(None, bits=7),
-    "short side": lambda: ResizeShortSided("image", short_side=0),
-    "size": lambda: ResizeSquared("image", size=-192),
-    "channels": lambda: LoadRadiographd("image", channels=2),
-    "epochs": lambda: build_trainer(
-        0, device="cpu", network=None, optimizer=None, loss_function=None, train_data_loader=[]
-    ),
-}
+from pipelines.errors import (
+    ConfigurationError,
+    InputError,
+    Outcome,
+    PlainfilmError,
+    Reason,
+    refusal_behind,
+    refusal_of,
+)
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_wrong_values_are_wrong_use(what):
-    with pytest.raises(ConfigurationError, match=r"expected .*, got") as caught:
-        WRONG[what]()
-    assert isinstance(caught.value, ValueError)
+def wrapped(error, times=2):
+    """Chain an error behind others as MONAI does."""
+    for _ in range(times):
+        outer = RuntimeError("applying transform")
+        outer.__cause__ = error
+        error = outer
+    return error
 
 
-def test_errors_cross_to_another_process():
-    error = pickle.loads(pickle.dumps(ConfigurationError(Reason.UNKNOWN_NAME, "no such thing")))
-    assert isinstance(error, PlainfilmError)
-    assert (error.reason, str(error)) == (Reason.UNKNOWN_NAME, "no such thing")
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_skipped_or_failed_and_reads_as_a_word(reason):
+    assert reason.outcome in Outcome
+    assert reason.value.replace("_", "").isalpha()
+
+
+def test_nothing_is_wrong_with_what_is_skipped():
+    skipped = {reason for reason in Reason if reason.outcome is Outcome.SKIPPED}
+    assert Reason.DUPLICATE in skipped
+    assert Reason.TRUNCATED not in skipped
+
+
+@pytest.mark.parametrize("kind", [InputError, ConfigurationError])
+def test_errors_cross_to_other_processes_with_their_reason(kind):
+    error = pickle.loads(pickle.dumps(kind(Reason.TOO_LARGE, "too large")))
+    assert type(error) is kind
+    assert (error.reason, str(error)) == (Reason.TOO_LARGE, "too large")
+
+
+def test_refusal_is_found_behind_what_wraps_it():
+    refusal = InputError(Reason.TRUNCATED, "cut")
+    assert refusal_behind(wrapped(refusal)) is refusal
+    assert refusal_of(wrapped(refusal)) is refusal
+    assert refusal_behind(wrapped(KeyError("x"))) is None
+    assert refusal_behind(None) is None
+
+
+def test_unexpected_error_is_named_by_its_kind_and_quotes_nothing():
+    refusal = refusal_of(wrapped(ValueError("CANARY^NAME")))
+    assert isinstance(refusal, PlainfilmError)
+    assert refusal.reason is Reason.INTERNAL
+    assert "ValueError" in str(refusal)
+    assert "CANARY" not in str(refusal)

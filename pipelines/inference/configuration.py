@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.errors import ConfigurationError, Reason
-from pipelines.inference.reading import root_refusal
+from pipelines.errors import ConfigurationError, Reason, refusal_behind
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.check import check_bundle
 from pipelines.workflows.required import Kind
@@ -51,7 +50,7 @@ class InferenceConfiguration:
         try:
             return self._parser.get_parsed_content(key)
         except Exception as error:
-            refusal = root_refusal(error)
+            refusal = refusal_behind(error)
             if refusal is None:
                 raise
             raise refusal from refusal.__cause__

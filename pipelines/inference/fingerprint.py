@@ -6,12 +6,11 @@ import numpy as np
 import torch
 
 import pipelines
-from pipelines.errors import Reason, RunError
+from pipelines.errors import Reason, RunError, refusal_behind
 from pipelines.inference.classify import Classify
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.folder import RadiographFolder, prepare
 from pipelines.inference.journal import INPUT_FOLDER, PACKAGE
-from pipelines.inference.reading import root_refusal
 from pipelines.radiograph import Provenance, Radiograph
 
 
@@ -40,7 +39,7 @@ def fingerprint(
         prepared = prepare(dataset.transform, _test_film())
         engine(prepared[None])
     except Exception as error:
-        refusal = root_refusal(error)
+        refusal = refusal_behind(error)
         if refusal is not None:
             raise refusal from refusal.__cause__
         raise RunError(

@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import torch
 
-from pipelines.errors import InputError, PlainfilmError, Reason
+from pipelines.errors import InputError, PlainfilmError, Reason, refusal_of
 from pipelines.inference.overlap import usable_cores
 from pipelines.inference.settings import positive, whole_number
 
@@ -19,32 +19,6 @@ Outcome: TypeAlias = torch.Tensor | PlainfilmError
 
 _MOST_THREADS = 8
 _LOOK_SECONDS = 0.5  # how often the time limit is looked at when nothing else happens
-
-
-def root_refusal(error: BaseException) -> PlainfilmError | None:
-    """Return the refusal behind an exception that MONAI wrapped in others, or None."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, PlainfilmError):
-        cause = cause.__cause__
-    return cause
-
-
-def refusal_of(error: BaseException) -> PlainfilmError:
-    """Turn whatever a film raised into a refusal.
-
-    An unexpected exception becomes INTERNAL with the name of its root's class alone, since its
-    message may quote the header.
-    """
-    known = root_refusal(error)
-    if known is not None:
-        return known
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return InputError(
-        Reason.INTERNAL,
-        f"expected a film that can be read and prepared, got {type(error).__name__}; "
-        "please report what made this file",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import torch
 from monai.transforms import Compose, Randomizable
 from torch.utils.data import Dataset
 
-from pipelines.errors import DatasetError, InputError, Reason
+from pipelines.errors import DatasetError, InputError, PlainfilmError, Reason, refusal_of
 from pipelines.progress import progress
 from pipelines.training.sampling import Draw
 
@@ -100,12 +100,11 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         for index in range(len(self.data)):
             yield np.asarray(self._prepared(index)["image"], dtype=np.float32)
 
-    def _read(self, index: int, lock: Lock) -> InputError | None:
+    def _read(self, index: int, lock: Lock) -> PlainfilmError | None:
         try:
             item = self._head(self.data[index])
         except Exception as error:  # noqa: BLE001 - MONAI wraps what a transform raises
-            cause = _input_error(error)
-            return cause or InputError(Reason.INTERNAL, f"{type(error).__name__} on reading")
+            return refusal_of(error)
         pixels = np.asarray(item["image"], dtype=np.float32)
         with lock:
             if self._films is None and self._fits(pixels.size):
@@ -141,16 +140,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         return {**self.data[index], "image": image}
 
 
-def _input_error(error: BaseException | None) -> InputError | None:
-    while error is not None:
-        if isinstance(error, InputError):
-            return error
-        error = error.__cause__
-    return None
-
-
 def _refusal(
-    data: Sequence[dict[str, Any]], refused: Sequence[tuple[int, InputError]]
+    data: Sequence[dict[str, Any]], refused: Sequence[tuple[int, PlainfilmError]]
 ) -> DatasetError:
     examples = "; ".join(
         f"{Path(data[index]['image']).name}: {error}" for index, error in refused[:_NAMED_EXAMPLES]
