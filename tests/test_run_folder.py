@@ -8,7 +8,8 @@ from dataset_fixture import make_chest_set
 from monai.bundle import ConfigParser
 
 from pipelines.datasets.opened import OpenedDataset
-from pipelines.errors import DatasetError, Reason, RunError
+from pipelines.errors import ConfigurationError, DatasetError, Reason, RunError
+from pipelines.networks.device import pick_device
 from pipelines.workflows.run_folder import RunRecord, choose_run_folder, unfinished_runs
 
 
@@ -86,6 +87,13 @@ def test_folder_records_what_is_run_on_what(tmp_path, data):
     assert environment["versions"]["torch"].startswith("2.13.0")
     listed = json.loads((tmp_path / "run" / "datalist.json").read_text("utf-8"))
     assert len(listed["training"]) == len(data.split("train"))
+
+
+def test_device_is_named_as_everywhere(tmp_path, data):
+    named = RunRecord(tmp_path / "run", dataset=data, seed=0, device="auto")
+    assert named.device == pick_device("auto")
+    with pytest.raises(ConfigurationError, match="a device of this machine, got 'gpu'"):
+        RunRecord(tmp_path / "run", dataset=data, seed=0, device="gpu")
 
 
 def test_data_that_cannot_be_used_leaves_no_folder(tmp_path):

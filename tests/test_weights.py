@@ -6,7 +6,7 @@ import torch
 from monai.networks.nets import DenseNet121
 from torch import nn
 
-from pipelines.errors import Reason, RunError
+from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.weights import load_weights, save_weights
 
 
@@ -43,6 +43,16 @@ def test_no_path_leaves_the_network_as_it_is():
     untouched = network()
     before = untouched[0].weight.clone()
     assert torch.equal(load_weights(untouched, None)[0].weight, before)
+
+
+def test_device_is_named_as_everywhere():
+    assert load_weights(network(), None, device="auto")[0].weight.device.type in {
+        "cpu",
+        "cuda",
+        "mps",
+    }
+    with pytest.raises(ConfigurationError, match="a device of this machine, got 'gpu'"):
+        load_weights(network(), None, device="gpu")
 
 
 def test_missing_file_says_what_to_do(tmp_path):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from pipelines.errors import Reason, RunError
 from pipelines.files import whole_file
+from pipelines.networks.device import pick_device
 
 # What DistributedDataParallel and torch.compile put in front of every name.
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -39,7 +40,7 @@ def load_weights(
         network: A network of the architecture that the weights were trained with.
         path: A state dict, or a mapping that holds one under `model` or `state_dict`; None leaves
             the network as it is.
-        device: Where the network shall run.
+        device: Where the network shall run, as `pick_device` takes it.
 
     Returns:
         The same network, its parameters in their own precision (float32), in channels_last layout.
@@ -51,7 +52,8 @@ def load_weights(
     if path is not None:
         _load_state(network, Path(path))
     keep_last_layer_precise(network)
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    place = pick_device(device)
+    return network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def keep_last_layer_precise(network: nn.Module) -> None:

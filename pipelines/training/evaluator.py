@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 from monai.utils import CommonKeys
 from torch import nn
 
-from pipelines.networks.device import autocast
+from pipelines.networks.device import autocast, pick_device
 from pipelines.training.metrics import METRICS, build_metric
 from pipelines.training.trainer import Handler
 
@@ -76,7 +76,7 @@ def build_evaluator(
     """Build the evaluator of a bundle; keywords are those of MONAI's `SupervisedEvaluator`.
 
     Args:
-        device: Where to run.
+        device: Where to run, as `pick_device` takes it.
         network: The network, already on `device`.
         val_data_loader: Batches with `image` (batch, channel, height, width) and `label`, in the
             order of the data.
@@ -96,7 +96,7 @@ def build_evaluator(
     key = dict(key_val_metric or {"val_auroc": build_metric("auroc")})
     others = {f"val_{name}": build_metric(name) for name in METRICS if f"val_{name}" not in key}
     evaluator = RadiographEvaluator(
-        device=torch.device(device),
+        device=pick_device(device),
         val_data_loader=val_data_loader,
         network=network,
         inferer=inferer,

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.networks.device import autocast, autocast_dtype
+from pipelines.networks.device import autocast, autocast_dtype, pick_device
 from pipelines.training.sampling import EpochSampler
 from pipelines.training.schedule import WarmupCosine
 
@@ -125,7 +125,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
 
     Args:
         max_epochs: Number of epochs.
-        device: Where to train.
+        device: Where to train, as `pick_device` takes it.
         network: The network, already on `device`.
         optimizer: Optimizer of its parameters.
         loss_function: Loss of (predictions, labels).
@@ -151,7 +151,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
             "expected max_epochs and accumulation_steps of at least 1, got "
             f"{max_epochs} and {accumulation_steps}",
         )
-    device = torch.device(device)
+    device = pick_device(device)
     trainer = RadiographTrainer(
         device=device,
         max_epochs=max_epochs,

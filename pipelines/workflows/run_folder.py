@@ -18,6 +18,7 @@ import torch
 from pipelines.datasets.opened import OpenedDataset
 from pipelines.errors import Reason, RunError
 from pipelines.files import write_json
+from pipelines.networks.device import pick_device
 from pipelines.workflows.bundle import CHECKOUT
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class RunRecord:
         output_dir: Folder of the run.
         dataset: The data set of the run.
         seed: Seed of the run.
-        device: Device of the run.
+        device: Device of the run, as `pick_device` takes it.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class RunRecord:
         self.folder = Path(output_dir)
         self.dataset = dataset
         self.seed = seed
-        self.device = torch.device(device)
+        self.device = pick_device(device)
 
     def start(self) -> None:
         """Check the data, then open the folder: new, or to go on with the same settings.
