@@ -71,3 +71,9 @@ def test_films_are_drawn_as_often_as_they_weigh(weights, epoch):
     for film, weight in enumerate(weights):
         expected = weight * len(weights) / sum(weights)
         assert abs(films[film] - expected) < 1 + 1e-6
+
+
+def test_films_with_masks_are_drawn_once_each():
+    data = [{"image": "a.png", "label": "a.json"}, {"image": "b.png", "label": "b.json"}]
+    sampler = EpochSampler(data, balance="none")
+    assert sorted(draw.film for draw in sampler) == [0, 1]

@@ -12,7 +12,7 @@ from monai.utils import CommonKeys
 from torch import nn
 
 from pipelines.networks.device import autocast, pick_device
-from pipelines.training.metrics import METRICS, build_metric
+from pipelines.training.metrics import FAMILIES, Family, build_metric, family_of
 from pipelines.training.trainer import Handler
 
 
@@ -40,11 +40,13 @@ class RadiographEvaluator(SupervisedEvaluator):
     """Run a network over labelled films.
 
     Attributes:
-        logits: One logit a film, in the order of the data, after a run.
+        logits: One logit a film, in the order of the data, after a run of a classifier; other
+            answers are too large to keep and leave it empty.
         labels: One label a film.
     """
 
     use_amp: bool
+    remembers: bool
     logits: list[float]
     labels: list[int]
 
@@ -57,8 +59,9 @@ class RadiographEvaluator(SupervisedEvaluator):
         engine.network.eval()
         with torch.inference_mode(), autocast(device, enabled=engine.use_amp):
             predictions = engine.inferer(images, engine.network).float()
-        self.logits.extend(predictions.reshape(-1).tolist())
-        self.labels.extend(labels.reshape(-1).tolist())
+        if engine.remembers:
+            self.logits.extend(predictions.reshape(-1).tolist())
+            self.labels.extend(labels.reshape(-1).tolist())
         return {CommonKeys.LABEL: labels, CommonKeys.PRED: predictions}
 
 
@@ -91,10 +94,12 @@ def build_evaluator(
 
     Returns:
         An evaluator; `run()` fills `state.metrics` with the key metric and, as `val_<name>`, all
-        that `pipelines.training.metrics` knows.
+        others of its family in `pipelines.training.metrics`.
     """
     key = dict(key_val_metric or {"val_auroc": build_metric("auroc")})
-    others = {f"val_{name}": build_metric(name) for name in METRICS if f"val_{name}" not in key}
+    family = family_of(next(iter(key)))
+    names = [] if family is None else FAMILIES[family]
+    others = {f"val_{name}": build_metric(name) for name in names if f"val_{name}" not in key}
     evaluator = RadiographEvaluator(
         device=pick_device(device),
         val_data_loader=val_data_loader,
@@ -106,6 +111,7 @@ def build_evaluator(
         decollate=False,
     )
     evaluator.use_amp = amp
+    evaluator.remembers = family is Family.CLASSIFICATION
     evaluator.add_event_handler(Events.STARTED, _forget)
     for handler in val_handlers:
         handler.attach(evaluator)

@@ -1,24 +1,35 @@
-"""Scores of a validation pass, from all its films at once."""
+"""Scores of a validation pass by name, in families: what a network answers decides which apply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import torch
-from ignite.metrics import EpochMetric
+from ignite.metrics import EpochMetric, Metric
 from sklearn import metrics as scores
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import right_names
+from pipelines.training.segmentation_metrics import LayerDice
 
 _UNDEFINED = 0.5
 
 
-def build_metric(name: str) -> EpochMetric:
-    """Return the ignite metric called `name`, for one logit and labels 0 and 1.
+class Family(StrEnum):
+    """What a network answers."""
+
+    CLASSIFICATION = "classification"
+    SEGMENTATION = "segmentation"
+
+
+def build_metric(name: str) -> Metric:
+    """Return the ignite metric called `name`.
 
     Args:
-        name: `auroc`, `auprc`, `accuracy`, `balanced_accuracy`, `sensitivity`, `specificity`, `f1`
-            or `loss`; decisions are made at probability 0.5.
+        name: Classification, one logit and labels 0 and 1, decided at probability 0.5: `auroc`,
+            `auprc`, `accuracy`, `balanced_accuracy`, `sensitivity`, `specificity`, `f1` or `loss`.
+            Segmentation, logits and labels (batch, channel, height, width): `dice`.
 
     Returns:
         A metric to attach to an evaluator whose output holds `pred` and `label`.
@@ -26,12 +37,28 @@ def build_metric(name: str) -> EpochMetric:
     Raises:
         ConfigurationError: If there is no such metric.
     """
-    if name not in METRICS:
+    makers = {known: make for family in FAMILIES.values() for known, make in family.items()}
+    if name not in makers:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME,
-            f"expected the name of a metric, got {name!r}{right_names(name, METRICS)}",
+            f"expected the name of a metric, got {name!r}{right_names(name, makers)}",
         )
-    return EpochMetric(METRICS[name], output_transform=_scores_and_labels, check_compute_fn=False)
+    return makers[name]()
+
+
+def family_of(name: str) -> Family | None:
+    """Return the family of a metric by its name, with or without `val_`; None for foreign ones.
+
+    Examples:
+        >>> family_of("val_dice").value
+        'segmentation'
+    """
+    bare = name.removeprefix("val_")
+    return next((family for family, makers in FAMILIES.items() if bare in makers), None)
+
+
+def _from_all(compute: Callable[[torch.Tensor, torch.Tensor], float]) -> Metric:
+    return EpochMetric(compute, output_transform=_scores_and_labels, check_compute_fn=False)
 
 
 def _scores_and_labels(output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,7 +98,7 @@ def _cross_entropy(probability: torch.Tensor, label: torch.Tensor) -> float:
     return float(scores.log_loss(label.numpy(), probability.double().numpy(), labels=[0, 1]))
 
 
-METRICS: dict[str, Callable[[torch.Tensor, torch.Tensor], float]] = {
+_CLASSIFICATION: dict[str, Callable[[torch.Tensor, torch.Tensor], float]] = {
     "auroc": _ranking(scores.roc_auc_score),
     "auprc": _ranking(scores.average_precision_score),
     "accuracy": _decision(scores.accuracy_score),
@@ -81,3 +108,11 @@ METRICS: dict[str, Callable[[torch.Tensor, torch.Tensor], float]] = {
     "f1": _decision(scores.f1_score, zero_division=0.0),
     "loss": _cross_entropy,
 }
+
+FAMILIES: Mapping[Family, Mapping[str, Callable[[], Metric]]] = {
+    Family.CLASSIFICATION: {
+        name: partial(_from_all, compute) for name, compute in _CLASSIFICATION.items()
+    },
+    Family.SEGMENTATION: {"dice": LayerDice},
+}
+"""How each metric is made; a name stands in one family only."""

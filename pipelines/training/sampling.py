@@ -32,7 +32,7 @@ class EpochSampler(Sampler[Draw]):
     """Draw an epoch of films, each with the seed of its augmentation.
 
     Args:
-        data: Items with a `label` (int) each.
+        data: The items; each has a `label` (int) where classes are balanced.
         balance: `classes` draws each class equally often, with replacement, in an epoch as long as
             the data; `none` draws every film once.
         weights: Gives one weight a film, such as `LookWeights`; films are then drawn in
@@ -48,7 +48,10 @@ class EpochSampler(Sampler[Draw]):
         weights: Callable[[], npt.NDArray[np.float64]] | None = None,
         seed: int = 0,
     ) -> None:
-        self.labels = np.array([int(item["label"]) for item in data], dtype=np.int64)
+        self.films = len(data)
+        # Masks are labels too, and no numbers: they are looked at only where classes count.
+        by_class = balance == "classes" and weights is None
+        self.labels = np.array([int(item["label"]) for item in data if by_class], dtype=np.int64)
         self.balance = balance
         self.weights = weights
         self.seed = seed
@@ -56,12 +59,12 @@ class EpochSampler(Sampler[Draw]):
 
     def __len__(self) -> int:
         """Return the number of draws in an epoch."""
-        return len(self.labels)
+        return self.films
 
     def __iter__(self) -> Iterator[Draw]:
         """Draw the epoch numbered `self.epoch`."""
         random = np.random.default_rng([self.seed, self.epoch])
-        count = len(self.labels)
+        count = self.films
         order = self._order(random) if count else np.arange(0)
         seeds = random.integers(0, 2**32, size=count, dtype=np.uint64)
         return iter([Draw(int(i), int(s)) for i, s in zip(order, seeds, strict=True)])
@@ -71,7 +74,7 @@ class EpochSampler(Sampler[Draw]):
             return _proportional(self.weights(), random)
         if self.balance == "classes":
             return self._balanced(random)
-        return random.permutation(len(self.labels))
+        return random.permutation(self.films)
 
     def _balanced(self, random: np.random.Generator) -> Places:
         """Repeat each class in shuffled rounds, so that no film of it is drawn twice as often."""
