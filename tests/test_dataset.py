@@ -4,7 +4,7 @@ import torch
 from monai.transforms import Compose
 from training_fixture import SIZE, chain, write_films
 
-from pipelines.errors import DatasetError, Reason
+from pipelines.errors import DatasetError, InputError, Reason
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.sampling import Draw
 from pipelines.transforms.reading import LoadRadiographd
@@ -78,6 +78,49 @@ def test_films_of_different_shapes_are_refused_with_what_to_do(films, tmp_path):
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "films" / "film004.png")
     with pytest.raises(DatasetError, match="resize them before the first random transform"):
         RadiographDataset(films, Compose([LoadRadiographd(keys="image")])).read_all()
+
+
+class MaskOf:
+    """Makes a small plane of a label that names a number."""
+
+    def __call__(self, item):
+        if item["label"] == "broken.json":
+            raise InputError(Reason.CORRUPT, "expected 29 labels, got 28; add the missing one")
+        return item | {"label": torch.full((1, 4, 4), int(item["label"]), dtype=torch.int32)}
+
+
+class Doubled:
+    """Stands for what unpacks masks: too large to keep."""
+
+    makes_larger = True
+
+    def __call__(self, item):
+        return item | {"label": item["label"].repeat(2, 1, 1)}
+
+
+@pytest.mark.parametrize("noise", [True, False], ids=["training", "validation"])
+def test_masks_are_kept_as_they_are_and_unpacked_each_time(films, noise):
+    for place, item in enumerate(films):
+        item["label"] = str(2**28 + place)
+    data = RadiographDataset(films, Compose([MaskOf(), *chain(noise=noise).transforms, Doubled()]))
+    data.read_all()
+    assert data._kept["label"].shape == (6, 1, 4, 4)
+    assert data._kept["image"].dtype == (np.uint16 if noise else np.float32)
+    films[3]["label"] = "gone"
+    label = data[3]["label"]
+    assert label.dtype == torch.int32
+    assert torch.equal(label, torch.full((2, 4, 4), 2**28 + 3, dtype=torch.int32))
+    label.zero_()
+    assert data[3]["label"].any()
+
+
+def test_broken_masks_are_named_before_training(films):
+    for item in films:
+        item["label"] = "1"
+    films[2]["label"] = "broken.json"
+    chained = Compose([MaskOf(), *chain(noise=True).transforms])
+    with pytest.raises(DatasetError, match=r"1 of 6 are not \(film002.png: expected 29 labels"):
+        RadiographDataset(films, chained).read_all()
 
 
 def test_empty_data_is_read_without_error():

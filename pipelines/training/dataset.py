@@ -23,13 +23,16 @@ _NAMED_EXAMPLES = 3
 class RadiographDataset(Dataset[dict[str, Any]]):
     """Films behind a chain of transforms; what comes before the first random one is kept in memory.
 
-    Films are kept in one array, which loader processes share without copying: as 16-bit integers
-    where random transforms follow, as they are where the whole chain is deterministic.
+    So is what comes before a transform that says of itself `makes_larger`, such as one that unpacks
+    masks. Each key's arrays are kept in one, which loader processes share without copying: films as
+    16-bit integers where random transforms follow, as they are where the whole chain is
+    deterministic; masks and other arrays that the head makes as they are.
 
     Args:
-        data: Items with `image` (path) and `label`.
+        data: Items with `image` (path) and `label` (a class, or where masks are).
         transform: A MONAI `Compose`; its deterministic head gives `image` as float32, 0 to 1, all
-            of one shape. A chain without random transforms may give any values.
+            of one shape, and may make an array of `label`. A chain without random transforms may
+            give any values.
         keys: What an item hands to the network; the rest, patient groups among it, stays behind.
         cache_limit_gb: The largest cache; a data set that would need more is read anew each epoch.
     """
@@ -47,11 +50,11 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         self.transform = transform
         self.cache_limit_gb = cache_limit_gb
         parts = list(transform.transforms)
-        first = next((i for i, t in enumerate(parts) if isinstance(t, Randomizable)), len(parts))
+        first = next((i for i, t in enumerate(parts) if _is_done_anew(t)), len(parts))
         self._head, self._tail = Compose(parts[:first]), Compose(parts[first:])
         # Half the memory for films that are still 0 to 1; what is past normalisation stays exact.
-        self._levels = bool(self._tail.transforms)
-        self._films: np.ndarray[Any, Any] | None = None
+        self._levels = any(isinstance(part, Randomizable) for part in parts)
+        self._kept: dict[str, np.ndarray[Any, Any]] | None = None
         self._read_once = False
 
     def __len__(self) -> int:
@@ -91,7 +94,7 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             told = progress(outcomes, "reading", total=len(self.data))
             refused = [(index, error) for index, error in enumerate(told) if error is not None]
         if refused:
-            self._films = None
+            self._kept = None
             raise _refusal(self.data, refused)
         self._read_once = True
 
@@ -105,39 +108,60 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             item = self._head(self.data[index])
         except Exception as error:  # noqa: BLE001 - MONAI wraps what a transform raises
             return refusal_of(error)
-        pixels = np.asarray(item["image"], dtype=np.float32)
-        with lock:
-            if self._films is None and self._fits(pixels.size):
-                kept = np.uint16 if self._levels else np.float32
-                self._films = np.zeros((len(self.data), *pixels.shape), dtype=kept)
-        if self._films is None:
-            return None
-        if self._films.shape[1:] != pixels.shape:
-            return InputError(
-                Reason.CONFIGURATION,
-                f"expected all films of shape {self._films.shape[1:]}, got {pixels.shape}; resize "
-                "them before the first random transform",
-            )
-        if self._levels and not (pixels.min() >= 0 and pixels.max() <= 1):
+        lowest, highest = float(item["image"].min()), float(item["image"].max())
+        if self._levels and not (lowest >= 0 and highest <= 1):
             return InputError(
                 Reason.CONFIGURATION,
                 f"expected films of 0 to 1 before the first random transform, got "
-                f"{pixels.min():.3g} to {pixels.max():.3g}; normalise them behind it",
+                f"{lowest:.3g} to {highest:.3g}; normalise them behind it",
             )
-        self._films[index] = np.rint(pixels * _LEVELS) if self._levels else pixels
+        arrays = self._arrays(item)
+        with lock:
+            if self._kept is None and self._fits(arrays):
+                films = len(self.data)
+                self._kept = {k: np.zeros((films, *a.shape), a.dtype) for k, a in arrays.items()}
+        if self._kept is None:
+            return None
+        for key, array in arrays.items():
+            if self._kept[key].shape[1:] != array.shape:
+                return InputError(
+                    Reason.CONFIGURATION,
+                    f"expected every {key} of shape {self._kept[key].shape[1:]}, got "
+                    f"{array.shape}; resize them before the first random transform",
+                )
+            self._kept[key][index] = array
         return None
 
-    def _fits(self, samples: int) -> bool:
-        size = 2 if self._levels else 4
-        return len(self.data) * samples * size <= self.cache_limit_gb * 1e9
+    def _arrays(self, item: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """What is kept of a prepared item: the film as it is stored, other arrays as they are."""
+        film = np.asarray(item["image"], dtype=np.float32)
+        others = {key: item[key] for key in self.keys if key != "image"}
+        arrays = {
+            key: np.asarray(value)
+            for key, value in others.items()
+            if isinstance(value, np.ndarray | torch.Tensor)
+        }
+        if not self._levels:
+            return {"image": film, **arrays}
+        return {"image": np.rint(film * _LEVELS).astype(np.uint16), **arrays}
+
+    def _fits(self, arrays: dict[str, np.ndarray[Any, Any]]) -> bool:
+        size = sum(array.nbytes for array in arrays.values())
+        return len(self.data) * size <= self.cache_limit_gb * 1e9
 
     def _prepared(self, index: int) -> dict[str, Any]:
-        if self._films is None:
+        if self._kept is None:
             result: dict[str, Any] = self._head(self.data[index])
             return result
-        kept = self._films[index]
-        image = torch.from_numpy(kept.astype(np.float32) / _LEVELS if self._levels else kept.copy())
-        return {**self.data[index], "image": image}
+        kept = {key: torch.from_numpy(arrays[index].copy()) for key, arrays in self._kept.items()}
+        if self._levels:
+            levels = self._kept["image"][index]
+            kept["image"] = torch.from_numpy(levels.astype(np.float32) / _LEVELS)
+        return {**self.data[index], **kept}
+
+
+def _is_done_anew(transform: object) -> bool:
+    return isinstance(transform, Randomizable) or getattr(transform, "makes_larger", False)
 
 
 def _refusal(
