@@ -18,8 +18,14 @@ from pipelines.radiograph import Pixels
 _BANDS = 5
 
 
-class _RandomFilmTransform(RandomizableTransform, MapTransform):
-    """Draw once an item, and change each key's film by what was drawn."""
+class RandomFilmTransform(RandomizableTransform, MapTransform):
+    """Draw once an item, and change each key's film by what was drawn.
+
+    Args:
+        keys: Keys of films, 0 to 1, (channel, height, width).
+        prob: Probability of any change.
+        allow_missing_keys: Pass over keys that an item lacks.
+    """
 
     def __init__(
         self, keys: KeysCollection, *, prob: float = 1.0, allow_missing_keys: bool = False
@@ -47,7 +53,7 @@ class _RandomFilmTransform(RandomizableTransform, MapTransform):
         raise NotImplementedError
 
 
-class RandPositiond(_RandomFilmTransform):
+class RandPositiond(RandomFilmTransform):
     """Zoom, turn, shift and mirror a film; what comes in from outside is black.
 
     Args:
@@ -100,7 +106,7 @@ class RandPositiond(_RandomFilmTransform):
         return np.stack([cv2.warpAffine(plane, matrix, (width, height)) for plane in film])
 
 
-class RandToned(_RandomFilmTransform):
+class RandToned(RandomFilmTransform):
     """Change exposure and the characteristic curve: gamma, contrast, brightness, a bend.
 
     Args:
@@ -147,7 +153,7 @@ class RandToned(_RandomFilmTransform):
         return toned
 
 
-class RandBandGaind(_RandomFilmTransform):
+class RandBandGaind(RandomFilmTransform):
     """Make fine, middle and coarse detail stronger or weaker, each by its own factor.
 
     Detectors and their software differ in just this (multi-scale contrast enhancement).
@@ -197,7 +203,7 @@ class RandBandGaind(_RandomFilmTransform):
         return result
 
 
-class RandTextured(_RandomFilmTransform):
+class RandTextured(RandomFilmTransform):
     """Blur, sharpen or resample a film, and now and then compress it as JPEG.
 
     Sharpness tells archives apart, not diseases.
@@ -255,7 +261,7 @@ class RandTextured(_RandomFilmTransform):
         return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE), dtype=np.float32) / 255
 
 
-class RandGraind(_RandomFilmTransform):
+class RandGraind(RandomFilmTransform):
     """Add quantum noise, fine or coarse.
 
     Args:

@@ -8,9 +8,13 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
+from pipelines.errors import InputError, Reason
 from pipelines.radiograph import Pixels
 
 _FLAT = 1e-3
+# Red, green and blue of the photographs on which public weights were trained, 0 to 1.
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+_IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
 def standardise(pixels: Pixels) -> Pixels:
@@ -43,4 +47,50 @@ class Standardised(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             item[key] = torch.from_numpy(standardise(np.asarray(item[key], dtype=np.float32)))
+        return item
+
+
+def normalise_imagenet(pixels: Pixels) -> Pixels:
+    """Scale a film as the weights expect that were trained on ImageNet.
+
+    Args:
+        pixels: float32, 0 to 1, (1 or 3, height, width). One channel gets the mean of the three
+            means and of the three deviations, which fits a first convolution whose three input
+            channels were summed.
+
+    Returns:
+        float32, the same shape, about -2 to 2.7.
+
+    Raises:
+        InputError: If `pixels` have neither one nor three channels.
+    """
+    channels = pixels.shape[0]
+    if channels not in {1, len(_IMAGENET_MEAN)}:
+        raise InputError(
+            Reason.UNSUPPORTED_PHOTOMETRIC, f"expected 1 or 3 channels, got {channels}"
+        )
+    mean, deviation = (
+        values if channels > 1 else values.mean(keepdims=True, dtype=np.float32)
+        for values in (_IMAGENET_MEAN, _IMAGENET_DEVIATION)
+    )
+    return np.asarray((pixels - mean[:, None, None]) / deviation[:, None, None], dtype=np.float32)
+
+
+class ImageNetNormalised(MapTransform):
+    """Scale each film by `normalise_imagenet`; the result is a plain tensor.
+
+    Args:
+        keys: Keys of images, 0 to 1, (1 or 3, height, width).
+        allow_missing_keys: Pass over keys that an item lacks.
+    """
+
+    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Normalise each key's image."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            film = np.asarray(item[key], dtype=np.float32)
+            item[key] = torch.from_numpy(normalise_imagenet(film))
         return item
