@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,11 @@ def test_an_output_that_is_not_finite_is_refused_alone(bundle, films, tmp_path, 
 
     def broken(self, item):
         prepared = load(self, item)
-        return prepared * torch.nan if item.filename == "3.dcm" else prepared
+        return (
+            replace(prepared, image=prepared.image * torch.nan)
+            if item.filename == "3.dcm"
+            else prepared
+        )
 
     monkeypatch.setattr(RadiographFolder, "load", broken)
     summary = predict(bundle, films, tmp_path / "out")

@@ -5,15 +5,14 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import ConfigurationError
-from pipelines.predictions import Classification
-from pipelines.results.overlays import write_contact_sheet
+from pipelines.results.overlays import Caption, write_contact_sheet
 
 BLUE, ORANGE = (0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00)
 
 
 def predicted(k=0, *, filename="film.dcm", label=None, confidence=0.9):
     label = label or ("NORMAL", "PNEUMONIA")[k]
-    return Classification(filename, k, label, confidence, {label: confidence})
+    return Caption(label, filename, f"{confidence:.1%}", confidence, k)
 
 
 def sheet(tmp_path, films, **options):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.errors import Outcome, Reason, RunError
 from pipelines.predictions import Classification, Refusal
-from pipelines.results.tables import write_tables
+from pipelines.results.tables import write_batch, write_classifications
 
 CLASSES = ("NORMAL", "PNEUMONIA")
 FACTS = {"bundle": "pneumonia_classification", "engine": "torch", "threshold": 0.4}
@@ -29,7 +30,8 @@ def refused(filename, reason=Reason.TRUNCATED):
 
 def write(folder, classifications, refusals, **facts):
     count = {"inputs": len(classifications) + len(refusals)}
-    write_tables(folder, classifications, refusals, classes=CLASSES, summary=FACTS | count | facts)
+    tables = partial(write_classifications, classes=CLASSES)
+    write_batch(folder, classifications, refusals, tables=tables, summary=FACTS | count | facts)
 
 
 def rows(path):
@@ -44,9 +46,10 @@ def test_tables_as_they_stand(tmp_path):
         [refused("z.dcm"), refused("notes.txt", Reason.NOT_AN_IMAGE), refused("y.dcm")],
     )
     assert (tmp_path / "new" / "predictions.csv").read_bytes() == (
-        b"filename,predicted_class,predicted_label,confidence,prob_NORMAL,prob_PNEUMONIA\n"
-        b"a/c.png,0,NORMAL,0.876543211,0.876543211,0.123456789\n"
-        b"b.dcm,1,PNEUMONIA,0.75,0.25,0.75\n"
+        b"filename,predicted_class,predicted_label,confidence,prob_NORMAL,prob_PNEUMONIA,"
+        b"out_of_distribution\n"
+        b"a/c.png,0,NORMAL,0.876543211,0.876543211,0.123456789,\n"
+        b"b.dcm,1,PNEUMONIA,0.75,0.25,0.75,\n"
     )
     assert (tmp_path / "new" / "failures.csv").read_text().splitlines()[:2] == [
         "filename,outcome,reason,message",
@@ -60,6 +63,8 @@ def test_tables_as_they_stand(tmp_path):
         "predicted_label": "PNEUMONIA",
         "confidence": 0.75,
         "probabilities": {"NORMAL": 0.25, "PNEUMONIA": 0.75},
+        "out_of_distribution": None,
+        "guard_score": None,
     }
     summary = json.loads((tmp_path / "new" / "summary.json").read_text())
     assert summary == FACTS | {
@@ -69,6 +74,7 @@ def test_tables_as_they_stand(tmp_path):
         "failed": 2,
         "reasons": {"not_an_image": 1, "truncated": 2},
         "labels": {"NORMAL": 1, "PNEUMONIA": 1},
+        "out_of_distribution": None,
     }
 
 

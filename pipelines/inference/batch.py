@@ -17,7 +17,6 @@ import torch
 
 import pipelines
 from pipelines.errors import PlainfilmError
-from pipelines.inference.classify import Classify
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
@@ -25,14 +24,15 @@ from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
 from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.overlap import one_thread_an_operation, overlapped
+from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
 from pipelines.inference.thumbnails import Picture, Thumbnails, stretched
 from pipelines.ingest.collect import Item
-from pipelines.predictions import Classification, Refusal
+from pipelines.predictions import Prediction, Refusal
 from pipelines.progress import progress
 from pipelines.results.overlays import write_contact_sheet
-from pipelines.results.tables import write_tables
+from pipelines.results.tables import write_batch
 from pipelines.workflows.bundle import Bundle, read_metadata
 
 CONTACT_SHEET_FILMS = 24
@@ -82,7 +82,7 @@ class _Film:
 
 
 _Batch: TypeAlias = list[tuple[_Film, ReadOutcome]]
-_Record: TypeAlias = Classification | Refusal
+_Record: TypeAlias = Prediction | Refusal
 
 
 class BatchPredictor:
@@ -92,9 +92,10 @@ class BatchPredictor:
         dataset: Input and preprocessing.
         engine: Network, weights and device.
         reader: How films are read ahead.
-        postprocessing: Makes records of logits.
+        postprocessing: Makes records of what the network gives, and tables of records.
         bundle_root: Folder of the bundle, for its name and version.
         output_dir: Folder for the results.
+        additions: What is added to each record, in this order: a guard's mark, explanations.
         restart: Forget what an earlier run has done.
     """
 
@@ -104,9 +105,10 @@ class BatchPredictor:
         engine: TorchEngine,
         reader: ReaderPool,
         *,
-        postprocessing: Classify,
+        postprocessing: Postprocessing,
         bundle_root: str,
         output_dir: str,
+        additions: Sequence[Addition] = (),
         restart: bool = False,
     ) -> None:
         self.dataset = dataset
@@ -115,6 +117,7 @@ class BatchPredictor:
         self.postprocessing = postprocessing
         self.bundle_root = Path(bundle_root)
         self.output = Path(output_dir)
+        self.additions = tuple(additions)
         self.restart = restart
 
     def run(self) -> Mapping[str, Any]:
@@ -138,9 +141,10 @@ class BatchPredictor:
             for position, item in enumerate(self.dataset.collection.items)
         ]
         with output_errors():
-            journal = self._open_journal(f"{about['bundle']} {about['bundle_version']}")
+            journal = self._open_journal(about)
         found = {film.position: journal.find(film.item, film.stamp) for film in films}
-        records = {position: record for position, record in found.items() if record is not None}
+        kinds = (self.postprocessing.record, Refusal)
+        records = {place: record for place, record in found.items() if isinstance(record, kinds)}
         todo = [film for film in films if film.position not in records]
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
 
@@ -148,8 +152,8 @@ class BatchPredictor:
         predicted = self._predict(todo, journal)
         for film, prepared, record in progress(predicted, "predicting", total=len(todo)):
             records[film.position] = record
-            if isinstance(record, Classification) and isinstance(prepared, torch.Tensor):
-                thumbnails.offer(film.position, prepared)
+            if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
+                thumbnails.offer(film.position, prepared.image)
         seconds = time.monotonic() - reading
 
         speed = {
@@ -165,7 +169,7 @@ class BatchPredictor:
         """Load weights and operating point and say what is used."""
         metadata = read_metadata(self.bundle_root / "configs" / "metadata.json")
         self.engine.load()
-        point = self.postprocessing.operating_point
+        shaped = [self.postprocessing.about(), *(each.about() for each in self.additions)]
         return {
             "bundle": self.bundle_root.resolve().name,
             "bundle_version": str(metadata.get("version", "")),
@@ -173,15 +177,12 @@ class BatchPredictor:
             "plainfilm_version": pipelines.__version__,
             "engine": self.engine.name,
             "device": self.engine.device.type,
-            "threshold": point.threshold,
-            "temperature": point.temperature,
-            "bias": point.bias,
+            **{name: value for each in shaped for name, value in each.items()},
         }
 
-    def _open_journal(self, bundle: str) -> Journal:
-        shape = fingerprint(
-            self.dataset, engine=self.engine, postprocessing=self.postprocessing, bundle=bundle
-        )
+    def _open_journal(self, about: Mapping[str, object]) -> Journal:
+        bundle = f"{about['bundle']} {about['bundle_version']}"
+        shape = fingerprint(self.dataset, engine=self.engine, about=about, bundle=bundle)
         journal = Journal(self.output / JOURNAL_NAME, shape, restart=self.restart)
         if journal.changed:
             _log.warning(
@@ -209,11 +210,14 @@ class BatchPredictor:
 
     def _infer(self, batch: _Batch) -> tuple[_Batch, Sequence[_Record]]:
         """Make a record of each film, whether it was read or refused."""
-        images = {film: o for film, o in batch if isinstance(o, torch.Tensor)}
-        answers: Iterator[_Record] = iter(())
-        if images:
-            logits = self.engine(torch.stack(list(images.values())))
-            answers = iter(self.postprocessing([film.item.filename for film in images], logits))
+        prepared = [outcome for _, outcome in batch if isinstance(outcome, PreparedFilm)]
+        records: Sequence[_Record] = ()
+        if prepared:
+            outputs = self.engine(torch.stack([film.image for film in prepared]))
+            records = self.postprocessing(prepared, outputs)
+            for addition in self.additions:
+                records = addition(prepared, records)
+        answers = iter(records)
         return batch, [
             Refusal.of(film.item.filename, outcome)
             if isinstance(outcome, PlainfilmError)
@@ -226,10 +230,13 @@ class BatchPredictor:
         predicted = [
             (position, record)
             for position, record in sorted(records.items())
-            if isinstance(record, Classification)
+            if not isinstance(record, Refusal)
         ][:CONTACT_SHEET_FILMS]
-        films = [(self._picture(position, thumbnails), record) for position, record in predicted]
-        shown = [(picture, record) for picture, record in films if picture is not None]
+        captioned = self.postprocessing.caption
+        films = [
+            (self._picture(place, thumbnails), captioned(record)) for place, record in predicted
+        ]
+        shown = [(picture, caption) for picture, caption in films if picture is not None]
         sheet = self.output / "contact_sheet.png"
         if shown:
             write_contact_sheet(sheet, shown)
@@ -241,16 +248,16 @@ class BatchPredictor:
         if kept is not None:
             return kept
         read = self.reader.read(self.dataset.__getitem__, [position])
-        return next((stretched(film) for _, film in read if isinstance(film, torch.Tensor)), None)
+        return next((stretched(f.image) for _, f in read if isinstance(f, PreparedFilm)), None)
 
     def _write(self, records: Sequence[_Record], about: Mapping[str, object]) -> Mapping[str, Any]:
         collection = self.dataset.collection
         refused = [record for record in records if isinstance(record, Refusal)]
-        write_tables(
+        write_batch(
             self.output,
-            [record for record in records if isinstance(record, Classification)],
+            [record for record in records if not isinstance(record, Refusal)],
             [*collection.refusals, *refused],
-            classes=self.postprocessing.operating_point.classes,
+            tables=self.postprocessing.tables,
             summary={"inputs": collection.inputs, **about},
         )
         summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
@@ -265,11 +272,11 @@ def _in_batches(read: Iterable[tuple[_Film, ReadOutcome]], size: int) -> Iterato
     batch: _Batch = []
     shape: torch.Size | None = None
     for film, outcome in read:
-        if isinstance(outcome, torch.Tensor):
-            if batch and shape not in {None, outcome.shape}:
+        if isinstance(outcome, PreparedFilm):
+            if batch and shape not in {None, outcome.image.shape}:
                 yield batch
                 batch = []
-            shape = outcome.shape
+            shape = outcome.image.shape
         batch.append((film, outcome))
         if len(batch) == size:
             yield batch

@@ -1,15 +1,16 @@
 """The last step of a classifier: logits become records, at the operating point of the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import Reason
 from pipelines.evaluation.operating_point import OperatingPoint
-from pipelines.inference.engine import Logits
+from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.predictions import Classification, Refusal
+from pipelines.results.overlays import Caption
+from pipelines.results.tables import write_classifications
 
 
 class Classify:
@@ -19,6 +20,8 @@ class Classify:
         weights: The file of weights that the logits come from; their operating point stands in
             `operating_point.json` beside it.
     """
+
+    record = Classification
 
     def __init__(self, weights: str | Path) -> None:
         self._weights = Path(weights)
@@ -32,29 +35,44 @@ class Classify:
         """
         return OperatingPoint.beside(self._weights)
 
-    def __call__(self, filenames: Sequence[str], logits: Logits) -> list[Classification | Refusal]:
+    def about(self) -> Mapping[str, object]:
+        """Say where the threshold lies and how logits become probabilities."""
+        point = self.operating_point
+        return {"threshold": point.threshold, "temperature": point.temperature, "bias": point.bias}
+
+    def __call__(
+        self, films: Sequence[PreparedFilm], outputs: Outputs
+    ) -> list[Classification | Refusal]:
         """Make a record for each film.
 
         Args:
-            filenames: n names.
-            logits: (n, 1), log odds of class 1.
+            films: n films.
+            outputs: (n, 1), log odds of class 1.
 
         Returns:
             Records in the same order; a logit that is not finite becomes a refusal.
         """
-        log_odds = logits.reshape(len(filenames), -1)[:, 0]
+        log_odds = outputs.reshape(len(films), -1)[:, 0]
         finite = np.isfinite(log_odds)
-        records = self.operating_point.classify(filenames, np.where(finite, log_odds, 0.0))
+        names = [film.filename for film in films]
+        records = self.operating_point.classify(names, np.where(finite, log_odds, 0.0))
         return [
-            record if good else _not_finite(record.filename)
+            record if good else not_finite(record.filename)
             for record, good in zip(records, finite, strict=True)
         ]
 
+    def tables(
+        self, output_dir: Path, predictions: Sequence[Classification]
+    ) -> Mapping[str, object]:
+        """Write `predictions.csv` and `predictions.json`; return the number of films a label."""
+        return write_classifications(output_dir, predictions, classes=self.operating_point.classes)
 
-def _not_finite(filename: str) -> Refusal:
-    return Refusal(
-        filename,
-        Reason.NOT_FINITE,
-        "expected a finite output of the network, got one that is not; "
-        "the film has extreme values, or the weights are broken",
-    )
+    def caption(self, prediction: Classification) -> Caption:
+        """Say which class was called and how probable it is."""
+        return Caption(
+            title=prediction.predicted_label,
+            filename=prediction.filename,
+            value=f"{prediction.confidence:.1%}",
+            share=prediction.confidence,
+            colour=prediction.predicted_class,
+        )

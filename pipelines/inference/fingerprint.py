@@ -1,21 +1,24 @@
 """What shapes a result, in a few words: two runs with equal fingerprints agree on every film."""
 
 import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
-import torch
 
 import pipelines
 from pipelines.errors import Reason, RunError, refusal_behind
-from pipelines.inference.classify import Classify
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.folder import RadiographFolder, prepare
 from pipelines.inference.journal import INPUT_FOLDER, PACKAGE
+from pipelines.inference.prepared import PreparedFilm
+from pipelines.ingest.collect import Item
 from pipelines.radiograph import Provenance, Radiograph
 
 
 def fingerprint(
-    dataset: RadiographFolder, *, engine: TorchEngine, postprocessing: Classify, bundle: str
+    dataset: RadiographFolder, *, engine: TorchEngine, about: Mapping[str, object], bundle: str
 ) -> dict[str, str]:
     """Name everything that shapes a result.
 
@@ -26,7 +29,7 @@ def fingerprint(
     Args:
         dataset: Input and preprocessing.
         engine: Network, weights and device.
-        postprocessing: Operating point.
+        about: What else shapes the records: operating point, guard, options.
         bundle: Name and version.
 
     Returns:
@@ -36,8 +39,8 @@ def fingerprint(
         RunError: If preprocessing or network cannot handle the test film.
     """
     try:
-        prepared = prepare(dataset.transform, _test_film())
-        engine(prepared[None])
+        prepared = prepare(dataset.transform, _test_film(), item=Item(Path(), "test film"))
+        engine(prepared.image[None])
     except Exception as error:
         refusal = refusal_behind(error)
         if refusal is not None:
@@ -51,7 +54,7 @@ def fingerprint(
         PACKAGE: pipelines.__version__,
         "bundle": bundle,
         "weights": engine.weights_sha256,
-        "operating point": _hash(repr(postprocessing.operating_point).encode()),
+        "operating point": _hash(json.dumps(about, sort_keys=True, default=str).encode()),
         "preprocessing": _hash(_bytes(prepared)),
         "engine": f"{engine.name} on {engine.device.type}",
         INPUT_FOLDER: _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
@@ -65,8 +68,9 @@ def _test_film() -> Radiograph:
     return Radiograph(ramp, (0.2, 0.2), Provenance(format="png", bits=16))
 
 
-def _bytes(prepared: torch.Tensor) -> bytes:
-    return repr(tuple(prepared.shape)).encode() + np.ascontiguousarray(prepared.numpy()).tobytes()
+def _bytes(prepared: PreparedFilm) -> bytes:
+    image = prepared.image.numpy()
+    return repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()
 
 
 def _hash(content: bytes) -> str:

@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
-
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.journal import is_output
+from pipelines.inference.prepared import PreparedFilm
 from pipelines.ingest.collect import Collection, Item, collect
 from pipelines.radiograph import Radiograph
 
@@ -67,20 +66,20 @@ class RadiographFolder:
         """How many films there are."""
         return len(self.collection.items)
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    def __getitem__(self, index: int) -> PreparedFilm:
         """Read and prepare one film of the collection."""
         return self.load(self.collection.items[index])
 
-    def load(self, item: Item) -> torch.Tensor:
+    def load(self, item: Item) -> PreparedFilm:
         """Read and prepare one film.
 
         Args:
             item: The film.
 
         Returns:
-            Whatever the transform makes of it, as a rule float32, (channel, height, width).
+            What the transform makes of it.
         """
-        return prepare(self.transform, item.path, frame=item.frame)
+        return prepare(self.transform, item.path, item=item)
 
     @cached_property
     def _own_output(self) -> Path | None:
@@ -110,16 +109,23 @@ class RadiographFolder:
         return True
 
 
-def prepare(transform: Transform, film: Path | Radiograph, *, frame: int = 0) -> torch.Tensor:
+def prepare(transform: Transform, film: Path | Radiograph, *, item: Item) -> PreparedFilm:
     """Prepare one film for the network.
 
     Args:
         transform: Reads and prepares it.
         film: A path or what was read from one.
-        frame: Index of the frame in the file, from 0.
+        item: Its name and the frame to read.
 
     Returns:
-        A plain tensor, without the metadata that MONAI's tensors carry.
+        The film; its image is a plain tensor, without the metadata that MONAI's tensors carry.
     """
-    image: torch.Tensor = transform({"image": film, "frame": frame})["image"]
-    return image.as_tensor() if hasattr(image, "as_tensor") else image
+    made = transform({"image": film, "frame": item.frame})
+    image = made["image"]
+    return PreparedFilm(
+        item=item,
+        image=image.as_tensor() if hasattr(image, "as_tensor") else image,
+        original_size=made.get("original_size", tuple(image.shape[1:])),
+        spacing_mm=made.get("spacing_mm"),
+        placement=made.get("placement"),
+    )

@@ -1,7 +1,7 @@
 """What a batch has done so far, on disk line by line, so that a killed run goes on where it was."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,14 @@ from typing import Any
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_text
 from pipelines.ingest.collect import Item
-from pipelines.predictions import Classification, Refusal
+from pipelines.predictions import (
+    AnomalyDetection,
+    Classification,
+    Prediction,
+    Refusal,
+    Region,
+    Segmentation,
+)
 
 JOURNAL_NAME = ".journal.jsonl"
 
@@ -61,7 +68,7 @@ class Entry:
 
     frame: int
     stamp: Stamp
-    record: Classification | Refusal
+    record: Prediction | Refusal
 
 
 class Journal:
@@ -107,7 +114,7 @@ class Journal:
         """How many inputs are recorded."""
         return len(self._entries)
 
-    def find(self, item: Item, stamp: Stamp) -> Classification | Refusal | None:
+    def find(self, item: Item, stamp: Stamp) -> Prediction | Refusal | None:
         """Return what became of an input; None if it is new, has changed, or is to be tried again.
 
         Args:
@@ -142,7 +149,7 @@ def is_output(folder: Path) -> bool:
 
 
 def _line(entry: Entry) -> dict[str, object]:
-    kind = "result" if isinstance(entry.record, Classification) else "refusal"
+    kind = type(entry.record).__name__
     content = asdict(entry.record)
     filename = content.pop("filename")
     stamp = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
@@ -152,18 +159,32 @@ def _line(entry: Entry) -> dict[str, object]:
 def _entry(line: Mapping[str, object]) -> Entry | None:
     try:
         return _parse(line)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, StopIteration):
         return None  # a damaged line costs one prediction and not the run
 
 
 def _parse(line: Mapping[str, Any]) -> Entry:
-    record: Classification | Refusal
-    if "result" in line:
-        record = Classification(filename=line["filename"], **line["result"])
-    else:
-        refusal = line["refusal"]
-        record = Refusal(line["filename"], Reason(refusal["reason"]), refusal["message"])
+    kind = next(kind for kind in _KINDS if kind in line)
+    record = _KINDS[kind](line["filename"], line[kind])
     return Entry(line["frame"], Stamp(line["size"], line["mtime_ns"]), record)
+
+
+def _refusal(filename: str, content: Mapping[str, Any]) -> Refusal:
+    return Refusal(filename, Reason(content["reason"]), content["message"])
+
+
+def _segmentation(filename: str, content: Mapping[str, Any]) -> Segmentation:
+    regions = tuple(Region(**region) for region in content["regions"])
+    return Segmentation(filename, **{**content, "regions": regions})
+
+
+_KINDS: Mapping[str, Callable[[str, Mapping[str, Any]], Prediction | Refusal]] = {
+    "Refusal": _refusal,
+    "Segmentation": _segmentation,
+    "Classification": lambda filename, content: Classification(filename, **content),
+    "AnomalyDetection": lambda filename, content: AnomalyDetection(filename, **content),
+}
+"""How a line becomes a record, by the name of its class."""
 
 
 def _read_lines(path: Path) -> list[dict[str, object]]:

@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.errors import InputError
-from pipelines.inference.classify import Classify
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.folder import Transform, prepare
-from pipelines.predictions import Classification, Refusal
+from pipelines.inference.prepared import Postprocessing
+from pipelines.ingest.collect import Item
+from pipelines.predictions import Prediction, Refusal
 from pipelines.radiograph import Radiograph
 from pipelines.workflows.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A classifier with its preprocessing and operating point, ready for single films.
+    """A bundle's network with preprocessing and postprocessing, ready for single films.
 
     It gives the answers that `predict` gives for the same films:
 
@@ -30,12 +32,12 @@ class Predictor:
     Attributes:
         preprocessing: Chain that prepares a film.
         engine: Network, weights and device.
-        postprocessing: Makes a record of logits.
+        postprocessing: Makes a record of what the network gives.
     """
 
     preprocessing: Transform
     engine: TorchEngine
-    postprocessing: Classify
+    postprocessing: Postprocessing
 
     @classmethod
     def from_bundle(
@@ -61,7 +63,7 @@ class Predictor:
         predictor.engine.load()
         return predictor
 
-    def predict(self, radiograph: Radiograph, *, filename: str = "") -> Classification:
+    def predict(self, radiograph: Radiograph, *, filename: str = "") -> Prediction:
         """Predict one film.
 
         Args:
@@ -69,13 +71,13 @@ class Predictor:
             filename: Name for the record.
 
         Returns:
-            The classification.
+            The record of the bundle's task.
 
         Raises:
             InputError: NOT_FINITE if the network's output is not finite.
         """
-        prepared = prepare(self.preprocessing, radiograph)
-        (record,) = self.postprocessing([filename], self.engine(prepared[None]))
+        prepared = prepare(self.preprocessing, radiograph, item=Item(Path(), filename))
+        (record,) = self.postprocessing([prepared], self.engine(prepared.image[None]))
         if isinstance(record, Refusal):
             raise InputError(record.reason, record.message)
         return record

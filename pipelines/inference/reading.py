@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-import torch
-
 from pipelines.errors import InputError, PlainfilmError, Reason, refusal_of
 from pipelines.inference.overlap import usable_cores
+from pipelines.inference.prepared import PreparedFilm
 from pipelines.inference.settings import positive, whole_number
 
 Task = TypeVar("Task")
-Outcome: TypeAlias = torch.Tensor | PlainfilmError
-"""A prepared film, (channel, height, width), or the reason why there is none."""
+Outcome: TypeAlias = PreparedFilm | PlainfilmError
+"""A prepared film, or the reason why there is none."""
 
 _MOST_THREADS = 8
 _LOOK_SECONDS = 0.5  # how often the time limit is looked at when nothing else happens
@@ -59,7 +58,7 @@ class ReaderPool:
         positive("reader.seconds_per_film", self.seconds_per_film)
 
     def read(
-        self, load: Callable[[Task], torch.Tensor], tasks: Sequence[Task]
+        self, load: Callable[[Task], PreparedFilm], tasks: Sequence[Task]
     ) -> Iterator[tuple[Task, Outcome]]:
         """Load every task; what is ready first comes first.
 
@@ -68,7 +67,7 @@ class ReaderPool:
             tasks: What to load.
 
         Yields:
-            Each task exactly once, with its tensor or the reason why there is none.
+            Each task exactly once, with its film or the reason why there is none.
         """
         threads = self.threads or min(usable_cores(), _MOST_THREADS)
         crew = _Crew(load, tasks, room=max(self.ahead, threads))
@@ -114,7 +113,7 @@ class _Crew(Generic[Task]):
     """The readers of one batch and what they share."""
 
     def __init__(
-        self, load: Callable[[Task], torch.Tensor], tasks: Sequence[Task], *, room: int
+        self, load: Callable[[Task], PreparedFilm], tasks: Sequence[Task], *, room: int
     ) -> None:
         self.load = load
         self.results: queue.Queue[tuple[Task, Outcome]] = queue.Queue(room)

@@ -1,6 +1,7 @@
 """Pictures of what was predicted."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
-from pipelines.predictions import Classification
 from pipelines.radiograph import Pixels
 
 # Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
@@ -18,29 +18,48 @@ _GROUND, _PANEL, _TEXT, _MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
 _GAP, _FRAME, _CAPTION = 16, 4, 64
 
 
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What stands below a film on a contact sheet.
+
+    Attributes:
+        title: What was predicted, in a few words.
+        filename: Of the film.
+        value: A number or other short text beside the title; may be empty.
+        share: Length of the bar, 0 to 1; None draws no bar.
+        colour: Number of the frame's colour.
+    """
+
+    title: str
+    filename: str
+    value: str = ""
+    share: float | None = None
+    colour: int = 0
+
+
 def write_contact_sheet(
     path: Path,
-    films: Iterable[tuple[Pixels, Classification]],
+    films: Iterable[tuple[Pixels, Caption]],
     *,
     columns: int = 4,
     side: int = 300,
 ) -> None:
-    """Write one PNG with all films, each framed in the colour of its class.
+    """Write one PNG with all films, each framed in the colour of what was predicted.
 
-    Below each film stand the class that was called, its calibrated probability as number and
-    bar, and the file name. Films keep their aspect ratio. They are taken one at a time, so that
+    Below each film stand what was predicted, a value as text and bar, and the file name. Films
+    keep their aspect ratio. They are taken one at a time, so that
     a generator needs no more memory than one film.
 
     Args:
         path: PNG to write.
-        films: Pixels of each film, 0 to 1, (channel, height, width), and its prediction.
+        films: Pixels of each film, 0 to 1, (channel, height, width), and its caption.
         columns: Films in a row at most.
         side: Width and height of a film's panel in pixels.
 
     Raises:
         ConfigurationError: If there is no film.
     """
-    tiles = [_tile(pixels, prediction, side) for pixels, prediction in films]
+    tiles = [_tile(pixels, caption, side) for pixels, caption in films]
     if not tiles:
         raise ConfigurationError(
             Reason.CONFIGURATION, "expected at least one film, got 0; predict some films first"
@@ -58,8 +77,8 @@ def write_contact_sheet(
         sheet.save(temporary, format="PNG")
 
 
-def _tile(pixels: Pixels, prediction: Classification, side: int) -> Image.Image:
-    colour = _COLOURS[prediction.predicted_class % len(_COLOURS)]
+def _tile(pixels: Pixels, caption: Caption, side: int) -> Image.Image:
+    colour = _COLOURS[caption.colour % len(_COLOURS)]
     outer = side + 2 * _FRAME
     tile = Image.new("RGB", (outer, outer + _CAPTION), _GROUND)
     draw = ImageDraw.Draw(tile)
@@ -68,15 +87,14 @@ def _tile(pixels: Pixels, prediction: Classification, side: int) -> Image.Image:
     tile.paste(film, ((outer - film.width) // 2, (outer - film.height) // 2))
 
     label, name = _font(17, bold=True), _font(12)
-    share = f"{prediction.confidence:.1%}"
-    room = outer - int(label.getlength(share)) - _GAP
-    called = _shortened(prediction.predicted_label, label, room)
-    draw.text((0, outer + 8), called, fill=colour, font=label)
-    draw.text((outer, outer + 8), share, fill=_TEXT, font=label, anchor="ra")
+    room = outer - int(label.getlength(caption.value)) - _GAP
+    draw.text((0, outer + 8), _shortened(caption.title, label, room), fill=colour, font=label)
+    draw.text((outer, outer + 8), caption.value, fill=_TEXT, font=label, anchor="ra")
     bar = outer + 34
-    draw.rectangle((0, bar, outer - 1, bar + 4), fill="#33383E")
-    draw.rectangle((0, bar, round(prediction.confidence * (outer - 1)), bar + 4), fill=colour)
-    draw.text((0, bar + 11), _shortened(prediction.filename, name, outer), fill=_MUTED, font=name)
+    if caption.share is not None:
+        draw.rectangle((0, bar, outer - 1, bar + 4), fill="#33383E")
+        draw.rectangle((0, bar, round(caption.share * (outer - 1)), bar + 4), fill=colour)
+    draw.text((0, bar + 11), _shortened(caption.filename, name, outer), fill=_MUTED, font=name)
     return tile
 
 

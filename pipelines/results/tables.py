@@ -1,9 +1,10 @@
 """The tables a batch leaves: every input is in one of them, once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import Outcome, Reason, RunError
 from pipelines.evaluation.prediction_table import (
@@ -14,27 +15,30 @@ from pipelines.evaluation.prediction_table import (
     table_text,
 )
 from pipelines.files import write_csv, write_json
-from pipelines.predictions import Classification, Refusal
+from pipelines.predictions import Classification, Prediction, Refusal
+
+GUARD_COLUMNS = ("out_of_distribution",)
+"""Last columns of every table that has a row a film."""
 
 
-def write_tables(
+def write_batch(
     output: Path,
-    classifications: Sequence[Classification],
+    predictions: Sequence[Prediction],
     refusals: Sequence[Refusal],
     *,
-    classes: Sequence[str],
+    tables: Callable[[Path, Sequence[Any]], Mapping[str, object]],
     summary: Mapping[str, object],
 ) -> None:
-    """Write `predictions.csv`, `predictions.json`, `failures.csv` and `summary.json`.
+    """Write the tables of predictions, `failures.csv` and `summary.json`.
 
     Rows stand in order of file name and frame. The CSV tables hold file names as
     `table_filename` makes them, the JSON files as they are.
 
     Args:
         output: Folder to write to; made if missing.
-        classifications: One record a film that was predicted.
+        predictions: One record a film that was predicted.
         refusals: One record an input that was not.
-        classes: Class names in order.
+        tables: Writes the tables of predictions and returns what `summary.json` says about them.
         summary: What stands in `summary.json` besides the counts. `inputs`, how many inputs were
             found, must be in it; bundle, version, weights hash, engine, threshold and speed are
             expected.
@@ -42,21 +46,9 @@ def write_tables(
     Raises:
         RunError: If the counts do not add up to `inputs`, or one input stands in two rows.
     """
-    counts = _count(classifications, refusals, summary)
-    predicted = sorted(classifications, key=lambda record: _place(record.filename))
+    counts = _count(predictions, refusals, summary)
     refused = sorted(refusals, key=lambda record: _place(record.filename))
-    write_csv(
-        output / "predictions.csv", prediction_columns(classes), map(prediction_row, predicted)
-    )
-    write_json(
-        output / "predictions.json",
-        {
-            "classes": list(classes),
-            "predictions": [
-                asdict(record) | {"filename": encodable(record.filename)} for record in predicted
-            ],
-        },
-    )
+    counts |= tables(output, sorted(predictions, key=lambda record: _place(record.filename)))
     write_csv(
         output / "failures.csv", ["filename", "outcome", "reason", "message"], map(_row, refused)
     )
@@ -66,21 +58,58 @@ def write_tables(
     )
 
 
+def write_classifications(
+    output: Path, classifications: Sequence[Classification], *, classes: Sequence[str]
+) -> Mapping[str, object]:
+    """Write `predictions.csv` and `predictions.json` of a classifier.
+
+    Args:
+        output: Folder to write to; made if missing.
+        classifications: In the order of the rows.
+        classes: Class names in order.
+
+    Returns:
+        `labels`: how many films of each predicted label there are.
+    """
+    write_csv(
+        output / "predictions.csv",
+        [*prediction_columns(classes), *GUARD_COLUMNS],
+        (prediction_row(record) | guard_cells(record) for record in classifications),
+    )
+    write_json(
+        output / "predictions.json",
+        {
+            "classes": list(classes),
+            "predictions": [
+                asdict(record) | {"filename": encodable(record.filename)}
+                for record in classifications
+            ],
+        },
+    )
+    return {"labels": dict(sorted(Counter(c.predicted_label for c in classifications).items()))}
+
+
+def guard_cells(record: Prediction) -> dict[str, object]:
+    """Return the cells of `GUARD_COLUMNS`; empty where the bundle has no guard."""
+    flag = record.out_of_distribution
+    return {"out_of_distribution": "" if flag is None else str(flag).lower()}
+
+
 def _count(
-    classifications: Sequence[Classification],
+    predictions: Sequence[Prediction],
     refusals: Sequence[Refusal],
     summary: Mapping[str, object],
 ) -> dict[str, object]:
     outcomes = Counter(refusal.outcome for refusal in refusals)
     inputs = summary.get("inputs")
-    rows = len(classifications) + len(refusals)
+    rows = len(predictions) + len(refusals)
     if inputs != rows:
         raise RunError(
             Reason.INTERNAL,
             f"expected predicted + skipped + failed to be the {inputs} inputs, got {rows}; "
             "report this as a fault of plainfilm",
         )
-    names = {c.filename for c in classifications} | {r.filename for r in refusals}
+    names = {p.filename for p in predictions} | {r.filename for r in refusals}
     if len(names) != rows:
         raise RunError(
             Reason.INTERNAL,
@@ -88,13 +117,15 @@ def _count(
             "report this as a fault of plainfilm",
         )
     reasons = Counter(refusal.reason.value for refusal in refusals)
+    guarded = [p for p in predictions if p.out_of_distribution is not None]
+    unlike = sum(bool(p.out_of_distribution) for p in guarded)
     return {
         "inputs": inputs,
-        "predicted": len(classifications),
+        "predicted": len(predictions),
         "skipped": outcomes[Outcome.SKIPPED],
         "failed": outcomes[Outcome.FAILED],
         "reasons": dict(sorted(reasons.items())),
-        "labels": dict(sorted(Counter(c.predicted_label for c in classifications).items())),
+        "out_of_distribution": unlike if guarded else None,
     }
 
 

@@ -22,7 +22,8 @@ class LoadRadiographd(MapTransform):
 
     The result is a `MetaTensor`, float32, 0 to 1, (channel, height, width), rows first. Its meta
     holds `filename_or_obj` and, when known, `spacing_mm` (rows, columns); the affine has the
-    spacing on its diagonal. Patient identity never enters it.
+    spacing on its diagonal. The item also gets `original_size` (height, width) and `spacing_mm`
+    (None when unknown) of the film, for the way back to it. Patient identity never enters it.
 
     Args:
         keys: Keys whose values are paths, or radiographs that have been read already.
@@ -63,6 +64,8 @@ class LoadRadiographd(MapTransform):
             else:
                 film = read_radiograph(source, frame=frame)
                 meta["filename_or_obj"] = str(source)
+            item["original_size"] = film.pixels.shape[1:]
+            item["spacing_mm"] = film.spacing_mm
             affine = torch.eye(3, dtype=torch.float64)
             if film.spacing_mm is not None:
                 meta["spacing_mm"] = film.spacing_mm
