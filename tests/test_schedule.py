@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.training.schedule import WarmupCosine
+from pipelines.errors import ConfigurationError
+from pipelines.training.schedule import ReduceOnPlateau, WarmupCosine
 
 
 def schedule(**options):
@@ -48,3 +49,40 @@ def test_rate_needs_no_memory_of_earlier_steps():
 def test_wrong_shares_are_refused():
     with pytest.raises(ValueError, match=r"warmup from 0 to below 1.*got 1\.0"):
         schedule(warmup=1.0)
+
+
+def plateau(**options):
+    weight = torch.nn.Parameter(torch.zeros(1))
+    return ReduceOnPlateau(torch.optim.SGD([weight], lr=1.0), **options)
+
+
+def rates(plan, accuracies):
+    found = []
+    for accuracy in accuracies:
+        plan.validated({"val_accuracy": accuracy})
+        found.append(plan.optimizer.param_groups[0]["lr"])
+    return found
+
+
+def test_rate_falls_after_validations_without_improvement():
+    assert rates(plateau(patience=1, factor=0.5), [0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.95]) == [
+        1.0,
+        1.0,
+        1.0,
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+    ]
+
+
+def test_plateau_goes_on_from_its_state():
+    one, two = plateau(patience=1, factor=0.5), plateau(patience=1, factor=0.5)
+    rates(one, [0.8, 0.9, 0.9])
+    two.load_state_dict(one.state_dict())
+    assert rates(two, [0.9]) == rates(one, [0.9]) == [0.5]
+
+
+def test_a_metric_that_is_not_measured_is_refused():
+    with pytest.raises(ConfigurationError, match=r"'val_acuracy'.*val_accuracy"):
+        plateau(metric="val_acuracy").validated({"val_accuracy": 0.5})

@@ -1,10 +1,13 @@
 import logging
+from functools import partial
 
 import pytest
 import torch
 from training_fixture import small_run, write_films
+from training_fixture import small_run as made_run
 
 from pipelines.errors import Reason, RunError
+from pipelines.training.schedule import ReduceOnPlateau, WarmupCosine
 
 
 @pytest.fixture
@@ -32,7 +35,13 @@ def test_same_seed_gives_same_weights_with_any_number_of_loader_processes(films,
     assert states_equal(*runs)
 
 
-def test_run_cut_after_an_epoch_ends_as_if_undisturbed(films, tmp_path):
+def impatient(optimizer):
+    return ReduceOnPlateau(optimizer, metric="val_loss", factor=0.5, patience=0)
+
+
+@pytest.mark.parametrize("schedule", [WarmupCosine, impatient])
+def test_run_cut_after_an_epoch_ends_as_if_undisturbed(schedule, films, tmp_path):
+    small_run = partial(made_run, schedule=schedule)
     whole, whole_evaluator = small_run(films, tmp_path / "whole", max_epochs=4)
     whole.run()
 

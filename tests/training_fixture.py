@@ -1,5 +1,6 @@
 """A small training run on made-up films, for the tests of its parts."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipelines.training.evaluator import RadiographEvaluator, build_evaluator
 from pipelines.training.losses import BinaryLoss
 from pipelines.training.monitoring import EpochLog, TensorBoard
 from pipelines.training.sampling import EpochSampler
-from pipelines.training.schedule import WarmupCosine
+from pipelines.training.schedule import Schedule, WarmupCosine
 from pipelines.training.trainer import RadiographTrainer, build_trainer
 from pipelines.transforms.geometry import ResizeSquared
 from pipelines.transforms.intensity import Standardised
@@ -76,6 +77,7 @@ def small_run(
     num_workers: int = 0,
     learning_rate: float = 0.01,
     patience: int = 5,
+    schedule: Callable[[torch.optim.Optimizer], Schedule] = WarmupCosine,
 ) -> tuple[RadiographTrainer, RadiographEvaluator]:
     """Build the trainer and evaluator of a run as a config does, on the CPU."""
     torch.manual_seed(0)
@@ -101,7 +103,7 @@ def small_run(
         optimizer=optimizer,
         loss_function=BinaryLoss(),
         train_data_loader=loader,
-        lr_scheduler=WarmupCosine(optimizer),
+        lr_scheduler=schedule(optimizer),
         average=average,
         train_handlers=[
             ValidationHandler(interval=1, validator=evaluator),

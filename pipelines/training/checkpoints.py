@@ -28,9 +28,9 @@ _NO_CHECKPOINT = (
 class Checkpoints:
     """Write `last.pt` after every epoch and `best.pt` when the key metric has improved.
 
-    `last.pt` resumes everything: weights, averaged weights, optimizer, loss scaler, epoch, and the
-    best metric with its epoch, from which early stopping follows. The learning rate is a function
-    of progress, and random numbers are one of seed and epoch, so neither has a state to keep.
+    `last.pt` resumes everything: weights, averaged weights, optimizer, schedule, loss scaler,
+    epoch, and the best metric with its epoch, from which early stopping follows. Random numbers are
+    a function of seed and epoch, so they have no state to keep.
     `best.pt` holds the validated network's state dict alone. Attach it behind the handler that
     validates.
 
@@ -65,6 +65,8 @@ class Checkpoints:
                 trainer.average.load_state_dict(state["average"])
             trainer.optimizer.load_state_dict(state["optimizer"])
             trainer.loss_scaler.load_state_dict(state["scaler"])
+            if trainer.lr_scheduler is not None:
+                trainer.lr_scheduler.load_state_dict(state["lr_scheduler"])
         except _NO_CHECKPOINT as error:
             raise RunError(
                 Reason.WEIGHTS_MISMATCH,
@@ -88,6 +90,7 @@ class Checkpoints:
             "average": trainer.average.state_dict() if trainer.average is not None else None,
             "optimizer": trainer.optimizer.state_dict(),
             "scaler": trainer.loss_scaler.state_dict(),
+            "lr_scheduler": trainer.lr_scheduler.state_dict() if trainer.lr_scheduler else None,
             "epoch": int(trainer.state.epoch),
             "best_metric": float(seen.best_metric),
             "highest_metric": float(self.evaluator.metric_cmp_fn.highest),

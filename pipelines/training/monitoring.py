@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ class TensorBoard:
         writer.add_scalar("train/loss", trainer.state.output[CommonKeys.LOSS], step)
         rate = trainer.optimizer.param_groups[0]["lr"]
         writer.add_scalar("train/learning_rate", rate, step)
+        if math.isfinite(trainer.grad_norm):
+            writer.add_scalar("train/gradient_norm", trainer.grad_norm, step)
         if (step - 1) % trainer.state.epoch_length == 0:
             images = trainer.state.output[CommonKeys.IMAGE][:_SAMPLE_IMAGES]
             writer.add_images("train/images", to_display(images), step)

@@ -8,6 +8,7 @@ from ignite.engine import Engine, Events
 from ignite.metrics import Average, Metric
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
+from monai.handlers import ValidationHandler
 from monai.inferers import Inferer
 from monai.utils import CommonKeys
 from torch import nn
@@ -17,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.device import autocast, autocast_dtype, pick_device
 from pipelines.training.sampling import EpochSampler
-from pipelines.training.schedule import WarmupCosine
+from pipelines.training.schedule import Schedule
 
 
 class Handler(Protocol):
@@ -35,9 +36,10 @@ class RadiographTrainer(SupervisedTrainer):
     when the loss is not finite. Built by `build_trainer`.
     """
 
-    lr_scheduler: WarmupCosine | None
+    lr_scheduler: Schedule | None
     average: AveragedModel | None
     max_grad_norm: float | None
+    grad_norm: float
     use_amp: bool
     loss_scaler: torch.amp.GradScaler
 
@@ -83,8 +85,8 @@ class RadiographTrainer(SupervisedTrainer):
     def step(self) -> None:
         """Clip the gradient, change the weights, and let the average follow."""
         self.loss_scaler.unscale_(self.optimizer)
-        if self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.max_grad_norm)
+        limit = float("inf") if self.max_grad_norm is None else self.max_grad_norm
+        self.grad_norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
         self.loss_scaler.step(self.optimizer)
         self.loss_scaler.update()
         if self.average is not None:
@@ -115,7 +117,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     inferer: Inferer | None = None,
     key_train_metric: dict[str, Metric] | None = None,
     train_handlers: Sequence[Handler] = (),
-    lr_scheduler: WarmupCosine | None = None,
+    lr_scheduler: Schedule | None = None,
     average: AveragedModel | None = None,
     amp: bool = True,
     accumulation_steps: int = 1,
@@ -133,7 +135,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
         inferer: How the network is called; MONAI's `SimpleInferer` by default.
         key_train_metric: A metric over the training films.
         train_handlers: Handlers to attach, in this order.
-        lr_scheduler: Learning rate by progress; None keeps it constant.
+        lr_scheduler: Learning rate by progress or by validation; None keeps it constant.
         average: Averaged weights, from `build_average`.
         amp: Use the device's half precision where it has one.
         accumulation_steps: Batches over which gradients are summed before a step.
@@ -171,11 +173,21 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.lr_scheduler = lr_scheduler
     trainer.average = average
     trainer.max_grad_norm = max_grad_norm
+    trainer.grad_norm = float("nan")
     Average(output_transform=_loss_of).attach(trainer, "train_loss")
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
     for handler in train_handlers:
         handler.attach(trainer)
+        if isinstance(handler, ValidationHandler) and lr_scheduler is not None:
+            # Behind the validation, before what saves its consequences.
+            every = Events.EPOCH_COMPLETED(every=handler.interval)
+            trainer.add_event_handler(every, _tell_schedule, handler.validator, lr_scheduler)
     return trainer
+
+
+def _tell_schedule(_: Engine, evaluator: Engine, schedule: Schedule) -> None:
+    metrics = evaluator.state.metrics
+    schedule.validated({k: float(v) for k, v in metrics.items() if isinstance(v, int | float)})
 
 
 def _loss_of(output: dict[str, Any]) -> float:
