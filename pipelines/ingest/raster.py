@@ -63,6 +63,8 @@ _OTHER_MODES = frozenset({"P", "LA", "La", "PA", "RGB", "RGBX", "RGBA", "RGBa", 
 _BITS = frozenset({1, 2, 4, 8, 12, 16})
 _MAX_JPEG_SCANS = 100
 _MAX_EXIF_BYTES = 65_536
+_UPRIGHT = 4
+"""The largest EXIF orientation that keeps width and height."""
 
 
 def read_raster(path: Path) -> Radiograph:
@@ -89,6 +91,25 @@ def read_raster(path: Path) -> Radiograph:
         check_file_bytes(path)
         with path.open("rb") as content:
             return _read(content, file_format, opener)
+
+
+def read_raster_size(path: Path) -> tuple[int, int]:
+    """Tell the height and width of an image as `read_raster` gives it, from its header.
+
+    Args:
+        path: The file; of a raster format.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        InputError: CORRUPT or TRUNCATED if the header is broken.
+    """
+    file_format = sniff(path)
+    with path.open("rb") as content, _refusing(Reason.CORRUPT, content, file_format):
+        image = _OPENERS[file_format](content)
+        turned = _orientation(image) > _UPRIGHT
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) -> Radiograph:
