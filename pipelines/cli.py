@@ -135,7 +135,9 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         "index a folder of images, split it by patient and check the split for leaks",
         "datalist chest_xray data/chest_xray --output chest.json",
     )
-    datalist.add_argument("layout", metavar="LAYOUT", help="chest_xray, class_folders or file")
+    datalist.add_argument(
+        "layout", metavar="LAYOUT", help="chest_xray, class_folders, lesions or file"
+    )
     datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
     datalist.add_argument(
         "--val-fraction", type=float, default=0.1, metavar="SHARE", help="for validation"

@@ -13,6 +13,8 @@ from pipelines.datasets.datalist_files import find_listed_films
 from pipelines.datasets.datalist_rows import DATASET_DIR_KEY, FINGERPRINT_KEY
 from pipelines.datasets.films import SPLITS, FilmsFound, LayoutError, Split
 from pipelines.datasets.groups import find_patients
+from pipelines.datasets.lesions import find_lesions, lesion_table
+from pipelines.datasets.named_classes import refuse_contradicting_names
 from pipelines.datasets.splitting import assign_splits
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_json
@@ -139,21 +141,22 @@ def build_datalist(
     """Make the list of films from a folder or a file.
 
     What is accepted: the chest X-ray layout as downloaded (`train|val|test/{NORMAL,PNEUMONIA}`),
-    any tree of class folders, or a datalist file, JSON or CSV (see `datalist_rows`). Given splits
-    stay, but a validation split below 5 % of the training films, such as the 16 films of the chest
-    set, is merged into the training split and made anew. Splits are made by patient (see
-    `groups`), stratified by class, and depend on nothing but names, labels and `seed`. Files that
-    are no images are left out and counted in the notes.
+    any tree of class folders, images with a `metadata.csv` as HAM10000 has them (see `lesions`), or
+    a datalist file, JSON or CSV (see `datalist_rows`). Given splits stay, but a validation split
+    below 5 % of the training films, such as the 16 films of the chest set, is merged into the
+    training split and made anew. Splits are made by patient (see `groups`), stratified by class,
+    and depend on nothing but names, labels and `seed`. Files that are no images are left out and
+    counted in the notes.
 
     Args:
         dataset_dir: The folder or the file.
         classes: Class names in the order of their labels; without them what the folder holds, in
             alphabetical order.
         val_fraction: Share of the films for validation, where no validation split is given.
-        test_fraction: Share of the films for testing, where no split at all is given. When `test`
-            is required and `train` is not, all of them are.
+        test_fraction: Share of the films for testing, where no split at all is given. When it is
+            0, `test` is required and `train` is not, all of them are.
         seed: Another seed gives another split.
-        group_column: Column of a datalist file that says whose film it is.
+        group_column: Column of a datalist file, or of `metadata.csv`, that says whose film it is.
         require: Splits that must have films of every class. None asks for those that are given and
             for those that are made from them: a folder may hold nothing but test films.
 
@@ -162,15 +165,17 @@ def build_datalist(
 
     Raises:
         ConfigurationError: If a share or the seed is out of its range.
-        LayoutError: If the layout is not as expected, a required split lacks a
-            class, or a patient is in two given splits.
+        LayoutError: If the layout is not as expected, a required split lacks a class, a patient
+            is in two given splits, or a file name contradicts the class.
     """
     check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
     found = _find_films(Path(dataset_dir), classes=classes, group_column=group_column)
+    refuse_contradicting_names(found)
     patients = find_patients(found.films)
     given = {film.split for film in found.films}
     required = _splits_there(given) if require is None else require
-    all_for_testing = "test" in required and "train" not in required and given == {None}
+    only_test = "test" in required and "train" not in required
+    all_for_testing = only_test and given == {None} and not test_fraction
     if all_for_testing:
         test_fraction = 1.0
     assigned = assign_splits(
@@ -226,6 +231,8 @@ def _splits_there(given: Collection[Split | None]) -> tuple[Split, ...]:
 def _find_films(
     source: Path, *, classes: Sequence[str] | None, group_column: str | None
 ) -> FilmsFound:
+    if source.is_dir() and lesion_table(source):
+        return find_lesions(source, classes=classes, group_column=group_column)
     if source.is_dir():
         return find_class_folders(source, classes=classes)
     if source.is_file():

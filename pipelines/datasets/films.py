@@ -16,11 +16,14 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SPLIT_OF_NAME: dict[str, Split] = {
     "train": "train",
     "training": "train",
+    "trainset": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "valset": "val",
     "test": "test",
     "testing": "test",
+    "testset": "test",
 }
 """What people call the splits, in lower case."""
 

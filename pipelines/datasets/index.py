@@ -9,6 +9,7 @@ from typing import NoReturn
 from pipelines.datasets.copies import find_copies
 from pipelines.datasets.datalist import Datalist, build_datalist
 from pipelines.datasets.films import LayoutError, Split
+from pipelines.datasets.lesions import require_lesion_table
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.labels import PNEUMONIA_CLASSES
 from pipelines.nearest import did_you_mean
@@ -21,6 +22,7 @@ class Layout(StrEnum):
 
     CHEST_XRAY = "chest_xray"
     CLASS_FOLDERS = "class_folders"
+    LESIONS = "lesions"
     FILE = "file"
 
 
@@ -38,8 +40,8 @@ def write_datalist(
     """Index a data set and write the list.
 
     Args:
-        layout: `chest_xray` (split and class folders, NORMAL and PNEUMONIA), `class_folders`, or
-            `file` (JSON or CSV).
+        layout: `chest_xray` (split and class folders, NORMAL and PNEUMONIA), `class_folders`,
+            `lesions` (images with a `metadata.csv`), or `file` (JSON or CSV).
         directory: The data set's folder; the file for the layout `file`.
         output: Where to write; `datalist.json` in the working directory without it.
         classes: Class names in the order of their labels, see `build_datalist`.
@@ -72,6 +74,8 @@ def write_datalist(
     output = output or DEFAULT_OUTPUT
     if output.is_dir():
         _refuse_output("a folder")
+    if layout == Layout.LESIONS and directory.is_dir():
+        require_lesion_table(directory)
     if layout == Layout.CHEST_XRAY and classes is None:
         classes = PNEUMONIA_CLASSES
     datalist = build_datalist(

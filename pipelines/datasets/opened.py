@@ -26,8 +26,9 @@ class OpenedDataset:
         classes: Class names in order; the last one is the positive class.
         require: Splits that must have films of every class; `all` takes any.
         val_fraction: Share of the training films for validation, 0 to 1.
+        test_fraction: Share of the films for testing where no split is given, 0 to 1.
         seed: Seed of the split.
-        group_column: Column of a datalist file that holds the patient.
+        group_column: Column of a datalist file, or of `metadata.csv`, that holds the patient.
 
     Raises:
         ConfigurationError: If `require` names no split, or a number is out of its range.
@@ -40,16 +41,18 @@ class OpenedDataset:
         classes: Sequence[str],
         require: Sequence[str] = ("train", "val"),
         val_fraction: float = 0.1,
+        test_fraction: float = 0.0,
         seed: int = 0,
         group_column: str | None = None,
     ) -> None:
-        check_split(val_fraction=val_fraction, seed=seed)
+        check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             _check_name(name)
         self.dataset_dir = Path(dataset_dir)
         self.classes = tuple(classes)
         self.require = tuple(require)
         self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
         self.seed = seed
         self.group_column = group_column
 
@@ -60,6 +63,7 @@ class OpenedDataset:
                 self.dataset_dir,
                 classes=self.classes,
                 val_fraction=self.val_fraction,
+                test_fraction=self.test_fraction,
                 seed=self.seed,
                 group_column=self.group_column,
                 require=[name for name in SPLITS if name in self.require],
