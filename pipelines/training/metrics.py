@@ -11,6 +11,7 @@ from sklearn import metrics as scores
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import right_names
+from pipelines.training.reconstruction_metrics import ReconstructionMeasure
 from pipelines.training.segmentation_metrics import LayerDice
 
 _UNDEFINED = 0.5
@@ -21,6 +22,7 @@ class Family(StrEnum):
 
     CLASSIFICATION = "classification"
     SEGMENTATION = "segmentation"
+    RECONSTRUCTION = "reconstruction"
 
 
 def build_metric(name: str) -> Metric:
@@ -30,6 +32,8 @@ def build_metric(name: str) -> Metric:
         name: Classification, one logit and labels 0 and 1, decided at probability 0.5: `auroc`,
             `auprc`, `accuracy`, `balanced_accuracy`, `sensitivity`, `specificity`, `f1` or `loss`.
             Segmentation, logits and labels (batch, channel, height, width): `dice`.
+            Reconstruction, films and labels (batch, channel, height, width): `psnr`, `mse`, `mae`
+            or `ssim`; of these only `psnr` and `ssim` are higher when better.
 
     Returns:
         A metric to attach to an evaluator whose output holds `pred` and `label`.
@@ -114,5 +118,8 @@ FAMILIES: Mapping[Family, Mapping[str, Callable[[], Metric]]] = {
         name: partial(_from_all, compute) for name, compute in _CLASSIFICATION.items()
     },
     Family.SEGMENTATION: {"dice": LayerDice},
+    Family.RECONSTRUCTION: {
+        name: partial(ReconstructionMeasure, name) for name in ("psnr", "ssim", "mse", "mae")
+    },
 }
 """How each metric is made; a name stands in one family only."""
