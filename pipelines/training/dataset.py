@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from pipelines.errors import DatasetError, InputError, PlainfilmError, Reason, refusal_of
 from pipelines.progress import progress
+from pipelines.training.film_cache import Arrays, FilmCache
 from pipelines.training.sampling import Draw
 
 _LEVELS = np.float32(65535)
@@ -34,7 +35,10 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             of one shape, and may make an array of `label`. A chain without random transforms may
             give any values.
         keys: What an item hands to the network; the rest, patient groups among it, stays behind.
-        cache_limit_gb: The largest cache; a data set that would need more is read anew each epoch.
+        cache_limit_gb: The largest cache in memory; a data set that would need more is read anew
+            each epoch.
+        cache_dir: Folder to keep prepared films in instead of memory, for data sets beyond it and
+            for the next run; None keeps nothing on disk.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         *,
         keys: Sequence[str] = ("image", "label"),
         cache_limit_gb: float = 4.0,
+        cache_dir: str | Path | None = None,
     ) -> None:
         self.data = data
         self.keys = tuple(keys)
@@ -54,7 +59,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         self._head, self._tail = Compose(parts[:first]), Compose(parts[first:])
         # Half the memory for films that are still 0 to 1; what is past normalisation stays exact.
         self._levels = any(isinstance(part, Randomizable) for part in parts)
-        self._kept: dict[str, np.ndarray[Any, Any]] | None = None
+        self._cache = None if cache_dir is None else FilmCache(cache_dir, data, parts[:first])
+        self._kept: Arrays | None = None
         self._read_once = False
 
     def __len__(self) -> int:
@@ -88,6 +94,9 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         """  # noqa: DOC501 - `_refusal` makes the DatasetError
         if self._read_once:
             return
+        if self._found_on_disk():
+            self._read_once = True
+            return
         lock = Lock()
         with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
             outcomes = readers.map(lambda index: self._read(index, lock), range(len(self.data)))
@@ -96,6 +105,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         if refused:
             self._kept = None
             raise _refusal(self.data, refused)
+        if self._cache is not None and self._kept is not None:
+            self._cache.complete(self._kept)
         self._read_once = True
 
     def films(self) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
@@ -117,9 +128,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             )
         arrays = self._arrays(item)
         with lock:
-            if self._kept is None and self._fits(arrays):
-                films = len(self.data)
-                self._kept = {k: np.zeros((films, *a.shape), a.dtype) for k, a in arrays.items()}
+            if self._kept is None:
+                self._kept = self._make_room(arrays)
         if self._kept is None:
             return None
         for key, array in arrays.items():
@@ -145,9 +155,24 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             return {"image": film, **arrays}
         return {"image": np.rint(film * _LEVELS).astype(np.uint16), **arrays}
 
-    def _fits(self, arrays: dict[str, np.ndarray[Any, Any]]) -> bool:
-        size = sum(array.nbytes for array in arrays.values())
-        return len(self.data) * size <= self.cache_limit_gb * 1e9
+    def _make_room(self, first: Arrays) -> Arrays | None:
+        """Make arrays for all films like the first one, or None where they would be too large."""
+        count = len(self.data)
+        if self._cache is not None:
+            return self._cache.create(first, count)
+        if count * sum(array.nbytes for array in first.values()) > self.cache_limit_gb * 1e9:
+            return None
+        return {key: np.zeros((count, *array.shape), array.dtype) for key, array in first.items()}
+
+    def _found_on_disk(self) -> bool:
+        if self._cache is None or not self.data:
+            return False
+        try:
+            first = self._arrays(self._head(self.data[0]))
+        except Exception:  # noqa: BLE001 - reading all of them says what is wrong
+            return False
+        self._kept = self._cache.find(first)
+        return self._kept is not None
 
     def _prepared(self, index: int) -> dict[str, Any]:
         if self._kept is None:
