@@ -178,6 +178,7 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     predict.add_argument(
         "--restart", action="store_true", help="predict again what OUTPUT already has"
     )
+    _add_overlay(predict)
     _add_set(predict)
     return parser, dict(choices.choices)
 

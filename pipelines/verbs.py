@@ -184,12 +184,17 @@ def evaluate(options: argparse.Namespace) -> ExitStatus:
 
 def predict(options: argparse.Namespace) -> ExitStatus:
     """Run a bundle over a file or a folder after its static check."""
-    bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=[])
+    bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=options.overlay)
     source = _existing(options.source)
     from pipelines.inference.batch import predict_folder
 
     summary = predict_folder(
-        bundle, source, options.output, overrides=overrides, restart=options.restart
+        bundle,
+        source,
+        options.output,
+        overrides=overrides,
+        overlays=options.overlay,
+        restart=options.restart,
     )
     counts = ", ".join(f"{summary[name]} {name}" for name in ("predicted", "skipped", "failed"))
     _say(f"{summary['inputs']} inputs: {counts}; tables: {options.output}")

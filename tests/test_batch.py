@@ -86,6 +86,14 @@ def test_tables_summary_and_picture(bundle, films, tmp_path):
     assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 1000
 
 
+def test_an_overlay_is_merged_after_the_configuration(bundle, films, tmp_path):
+    overlay = tmp_path / "one_by_one.json"
+    overlay.write_text('{"engine::batch_size": 1, "evaluator::output_dir": "nowhere"}')
+    given = {"evaluator::output_dir": str(tmp_path / "out")}
+    predict_folder(bundle, films, tmp_path / "other", overrides=given, overlays=[str(overlay)])
+    assert len(rows(tmp_path / "out" / "predictions.csv")) == 11
+
+
 def test_company_and_readers_do_not_change_an_answer(bundle, films, tmp_path):
     def answers(name: str, source: Path, **overrides: object) -> dict[str, str]:
         predict(bundle, source, tmp_path / name, **overrides)

@@ -411,6 +411,16 @@ def test_overlay_that_breaks_the_base_is_named(bundle):
     assert all("(after configs/short.json)" in each.message for each in problems)
 
 
+def test_overlay_of_inference_alone_is_no_mistake(bundle):
+    content = json.loads(bundle.inference.read_text("utf-8"))
+    key = next(key for key in content if key not in json.loads(bundle.train.read_text("utf-8")))
+    (bundle.configs / "other.json").write_text(json.dumps({key: content[key]}))
+    assert check_bundle(bundle) == []
+    (bundle.configs / "other.json").write_text(json.dumps({f"{key}x": content[key]}))
+    (problem,) = check_bundle(bundle)
+    assert "did you mean" in problem.message
+
+
 def test_unknown_overlay(bundle):
     with pytest.raises(ConfigurationError, match="did you mean 'evaluate'"):
         check_bundle(bundle, overlays=["evalute"])

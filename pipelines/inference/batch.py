@@ -46,6 +46,7 @@ def predict_folder(
     output: Path,
     *,
     overrides: Mapping[str, object],
+    overlays: Sequence[str] = (),
     restart: bool = False,
 ) -> Mapping[str, Any]:
     """Run a bundle's inference configuration on a folder.
@@ -58,6 +59,7 @@ def predict_folder(
         source: Folder of films, or one file.
         output: Folder for the results; the same command goes on where a killed one was.
         overrides: Values by id of the configuration, such as `engine::batch_size`.
+        overlays: Names or paths of configurations merged after `inference.json`.
         restart: Forget what an earlier run has done.
 
     Returns:
@@ -67,7 +69,7 @@ def predict_folder(
         PlainfilmError: If input, output, weights or configuration are wrong.
     """
     given = {"dataset_dir": str(source), "output_dir": str(output), "evaluator::restart": restart}
-    configuration = InferenceConfiguration(bundle, {**given, **overrides})
+    configuration = InferenceConfiguration(bundle, {**given, **overrides}, overlays=overlays)
     summary: Mapping[str, Any] = configuration.build("run")[-1]
     return summary
 

@@ -1,6 +1,6 @@
 """The inference configuration of a bundle, read and overridden the way MONAI does it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.errors import ConfigurationError, Reason, refusal_behind
@@ -16,20 +16,24 @@ class InferenceConfiguration:
         bundle: The bundle; it is its own `bundle_root`.
         overrides: Values by id, such as `engine::batch_size`: ids that exist, and arguments of
             components that have a default.
+        overlays: Names or paths of configurations merged after `inference.json`.
 
     Raises:
         ConfigurationError: If the static check finds a mistake in the file or the overrides.
     """
 
-    def __init__(self, bundle: Bundle, overrides: Mapping[str, object]) -> None:
-        problems = check_bundle(bundle, base=Kind.INFERENCE, overrides=overrides)
+    def __init__(
+        self, bundle: Bundle, overrides: Mapping[str, object], *, overlays: Sequence[str] = ()
+    ) -> None:
+        problems = check_bundle(bundle, base=Kind.INFERENCE, overlays=overlays, overrides=overrides)
         if problems:
             raise ConfigurationError(Reason.CONFIGURATION, "\n".join(map(str, problems)))
         # MONAI takes seconds to import, and not every user of this package needs it.
         from monai.bundle import ConfigParser
 
         self._parser = ConfigParser()
-        self._parser.read_config(str(bundle.inference))
+        files = [bundle.inference, *map(bundle.overlay, overlays)]
+        self._parser.read_config([str(file) for file in files])
         self._parser.read_meta(str(bundle.metadata))
         self._parser["bundle_root"] = str(bundle.root)
         self._parser.update(dict(overrides))

@@ -54,7 +54,8 @@ def check_bundle(
     Args:
         bundle: The bundle.
         base: Check only this configuration, with the overlays and overrides; by default everything
-            in the bundle is checked, each overlay merged after `train.json`.
+            in the bundle is checked, each overlay merged after `train.json` or `inference.json`,
+            whichever it fits better.
         overlays: Names or paths of overlays to merge.
         overrides: Values by id, set last.
 
@@ -121,8 +122,17 @@ class _Checker:
         absent = [Path(each.file).stem for each in missing]
         for overlay in self.bundle.overlays():
             if not nearest(overlay.stem, absent):
-                self.check_run(Kind.TRAIN, [overlay.name], {})
+                self.found += self._overlay_problems(overlay.name)
         self.check_run(Kind.INFERENCE, (), {})
+
+    def _overlay_problems(self, overlay: str) -> list[Problem]:
+        """Check an overlay after the base that it is meant for: the one it breaks less."""
+        tried: list[list[Problem]] = []
+        for kind in (Kind.TRAIN, Kind.INFERENCE):
+            checker = _Checker(self.bundle)
+            checker.check_run(kind, [overlay], {})
+            tried.append([problem for problem in checker.found if problem not in self.found])
+        return min(tried, key=len)
 
     def check_run(
         self, kind: Kind, overlays: Sequence[str], overrides: Mapping[str, object]
