@@ -1,0 +1,166 @@
+"""Lay a film into the network's rectangle without changing its proportions, and find the way back.
+
+The film is scaled until it just fits, and lies in the middle; what remains is black and belongs to
+nothing.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.radiograph import Pixels
+from pipelines.transforms.geometry import resize_area
+from pipelines.transforms.polygons import MOST_LAYERS, Layers
+
+_HALF = 128
+"""Of 255."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a film lies in the network's rectangle.
+
+    Attributes:
+        film: Height and width of the film in pixels.
+        network: Height and width of the network's rectangle.
+    """
+
+    film: tuple[int, int]
+    network: tuple[int, int]
+
+    @cached_property
+    def inner(self) -> tuple[int, int]:
+        """Height and width of the film inside the rectangle."""
+        scale = min(n / f for n, f in zip(self.network, self.film, strict=True))
+        height, width = (
+            min(n, max(1, round(f * scale))) for n, f in zip(self.network, self.film, strict=True)
+        )
+        return height, width
+
+    @cached_property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the film's first pixel inside the rectangle."""
+        return (self.network[0] - self.inner[0]) // 2, (self.network[1] - self.inner[1]) // 2
+
+    def to_network(self, pixels: Pixels) -> Pixels:
+        """Lay a film into the rectangle.
+
+        Args:
+            pixels: float32, (channel, height, width) of the film.
+
+        Returns:
+            float32, (channel, height, width) of the rectangle; 0 around the film.
+        """
+        small = resize_area(pixels, height=self.inner[0], width=self.inner[1])
+        return self._framed(small)
+
+    def layers_to_network(self, layers: Layers) -> Layers:
+        """Lay masks into the rectangle.
+
+        Args:
+            layers: int32, (1, height, width) of the film, one bit a channel.
+
+        Returns:
+            int32, (1, height, width) of the rectangle. A pixel belongs to a channel when half of
+            its area or more does; nearest neighbours would shift outlines by part of a pixel.
+        """
+        if layers.shape[1:] == self.inner:
+            return self._framed(layers)
+        small = np.zeros((1, *self.inner), dtype=np.int32)
+        present = int(np.bitwise_or.reduce(layers, axis=None))
+        for channel in range(MOST_LAYERS):
+            if present & 1 << channel:
+                plane = (layers[0] & 1 << channel != 0).view(np.uint8) * np.uint8(255)
+                share = _resize(plane, self.inner)
+                small |= (share >= _HALF).astype(np.int32) << channel
+        return self._framed(small)
+
+    def to_film(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Bring maps of the rectangle back to the film.
+
+        Args:
+            maps: (channel, height, width) of the rectangle: float32 are interpolated, masks (bool
+                or uint8) take their nearest neighbour.
+
+        Returns:
+            The same type, (channel, height, width) of the film.
+        """
+        (top, left), (height, width) = self.corner, self.inner
+        inside = maps[:, top : top + height, left : left + width]
+        if self.inner == self.film:
+            return np.ascontiguousarray(inside)
+        film = np.empty((len(maps), *self.film), dtype=maps.dtype)
+        # One map at a time: 29 of them at full size are large enough once.
+        for target, source in zip(film, inside, strict=True):
+            if maps.dtype == np.float32:
+                cv2.resize(source, self.film[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+            else:
+                bytes_of = np.ascontiguousarray(source).view(np.uint8)
+                nearest = cv2.resize(
+                    bytes_of, self.film[::-1], interpolation=cv2.INTER_NEAREST_EXACT
+                )
+                target[:] = nearest.view(maps.dtype)
+        return film
+
+    def _framed(self, planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self.inner == self.network:
+            return planes
+        (top, left), (height, width) = self.corner, self.inner
+        framed = np.zeros((len(planes), *self.network), dtype=planes.dtype)
+        framed[:, top : top + height, left : left + width] = planes
+        return framed
+
+
+def _resize(plane: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    shrinks = plane.shape[0] >= size[0]
+    mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size[::-1], interpolation=mode), dtype=np.uint8)
+
+
+class Letterboxd(MapTransform):
+    """Lay a film, and its layers, into the network's rectangle; `placement` tells the way back.
+
+    Args:
+        keys: Keys of films, (channel, height, width), and of layers (int32), all of one size.
+        height: Height of the rectangle in pixels.
+        width: Width of the rectangle in pixels.
+        allow_missing_keys: Pass over keys that an item lacks.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        height: int,
+        width: int,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if min(height, width) < 1:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected height and width of at least 1, got {height} and {width}",
+            )
+        self.network = (height, width)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Lay each key into the rectangle, and put its `Letterbox` under `placement`."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            planes = np.asarray(item[key])
+            height, width = planes.shape[1:]
+            placement = Letterbox((height, width), self.network)
+            is_layers = planes.dtype == np.int32
+            lay = placement.layers_to_network if is_layers else placement.to_network
+            item[key] = torch.from_numpy(np.ascontiguousarray(lay(planes)))
+            item["placement"] = placement
+        return item
