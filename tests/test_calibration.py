@@ -84,5 +84,5 @@ def test_bias_mends_the_class_balance_of_training():
 def test_wrong_use_is_refused():
     with pytest.raises(ConfigurationError, match="above 0, got 0"):
         probabilities(np.zeros(2), 0)
-    with pytest.raises(DatasetError, match="both classes to fit a calibration"):
+    with pytest.raises(DatasetError, match="every class to fit a calibration"):
         fit_calibration(make([1, 1], [0.0, 1.0]))

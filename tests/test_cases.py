@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DatasetError, Reason, RunError
-from pipelines.evaluation.cases import Cases, require_both_classes
+from pipelines.evaluation.cases import Cases, require_every_class
 
 CLASSES = ("NORMAL", "PNEUMONIA")
 GOOD = {
@@ -31,7 +31,7 @@ def test_arrays_have_their_types():
     [
         ({"groups": ["p1", "p2"]}, "2 groups"),
         ({"labels": [0, 1]}, r"labels \(2,\)"),
-        ({"logits": [[0.1, 0.2]] * 3}, r"logits \(3, 2\)"),
+        ({"logits": [0.1, 0.2]}, r"logits \(2,\)"),
         ({"labels": [0, 1, 2]}, "labels 0 to 1, got 2"),
         ({"labels": [0, 1, -1]}, "got -1"),
         ({"classes": ("A", "A")}, "two different class names"),
@@ -55,6 +55,6 @@ def test_patients_are_not_shown():
     assert "p1" not in repr(make())
 
 
-def test_one_class_is_refused_where_both_are_needed():
+def test_one_class_is_refused_where_all_are_needed():
     with pytest.raises(DatasetError, match=r"to draw, got 0 NORMAL, 3 PNEUMONIA"):
-        require_both_classes(make(labels=[1, 1, 1]), "to draw")
+        require_every_class(make(labels=[1, 1, 1]), "to draw")

@@ -173,6 +173,6 @@ def test_table_for_the_terminal():
     text = format_table(evaluate(cases, POINT, split="test"))
     assert "test: 5 films of 4 patients (2 NORMAL, 3 PNEUMONIA)" in text
     assert "youden, chosen on validation and used unchanged" in text
-    assert "Accuracy            0.600   " in text
+    assert "Accuracy              0.600   " in text
     assert text.splitlines()[-1].split() == ["true", "PNEUMONIA", "1", "2"]
     assert "optimistic" in format_table(evaluate(cases, POINT, split="validation", resamples=2))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.choice import choose_operating_point
 from pipelines.evaluation.figures import Figure
-from pipelines.evaluation.operating_point import OperatingPoint, choose_operating_point
+from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.thresholds import choose_threshold
 
 CLASSES = ("NORMAL", "PNEUMONIA")
@@ -143,7 +144,7 @@ class TestChoice:
 
     def test_wrong_use_is_refused(self):
         cases = make([0, 1], [-1.0, 1.0])
-        with pytest.raises(DatasetError, match="both classes to choose an operating point"):
+        with pytest.raises(DatasetError, match="every class to choose an operating point"):
             choose_operating_point(make([1, 1], [0.0, 1.0]))
         with pytest.raises(ConfigurationError, match="expected target to be a number"):
             choose_operating_point(cases, criterion="sensitivity")
@@ -193,9 +194,18 @@ class TestFile:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ({"threshold": "0.5"}, "threshold to be a number 0 to 1, got '0.5'"),
-            ({"threshold": 1.5}, "threshold to be a number 0 to 1, got 1.5"),
-            ({"threshold": float("nan")}, "threshold to be a number 0 to 1, got nan"),
+            (
+                {"threshold": "0.5"},
+                "threshold to be nothing for argmax, otherwise a number 0 to 1, got '0.5'",
+            ),
+            (
+                {"threshold": 1.5},
+                "threshold to be nothing for argmax, otherwise a number 0 to 1, got 1.5",
+            ),
+            (
+                {"threshold": float("nan")},
+                "threshold to be nothing for argmax, otherwise a number 0 to 1, got nan",
+            ),
             ({"temperature": 0}, "temperature to be a number above 0"),
             ({"temperature": True}, "temperature to be a number above 0"),
             ({"classes": ["A"]}, "two different class names"),

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.choice import choose_operating_point
 from pipelines.evaluation.figures import TITLES
-from pipelines.evaluation.operating_point import choose_operating_point
 from pipelines.evaluation.report_files import write_evaluation
 
 CLASSES = ("NORMAL", "PNEUMONIA")

@@ -14,8 +14,8 @@ from pipelines.evaluation.cases import Floats
 Statistic = Callable[[Floats], Mapping[str, Floats]]
 """From weights (resamples, n) to values by name, (resamples,) each; NaN where undefined."""
 
-LARGEST_BLOCK = 4_000_000
-"""Weights held at once (32 MB), whatever the number of cases."""
+LARGEST_BLOCK = 400_000
+"""Weights held at once (3 MB, what a processor keeps near), whatever the number of cases."""
 
 LARGEST_UNDEFINED_SHARE = 0.1
 """No interval is given where more of the resamples than this leave a value undefined."""

@@ -1,4 +1,4 @@
-"""The evaluation of a two-class classifier on one split, at the operating point it ships with."""
+"""The evaluation of a classifier on one split, at the operating point it ships with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.evaluation.cases import Cases, Integers
-from pipelines.evaluation.figures import TITLES, Figure, classification_figures
+from pipelines.evaluation.cases import TWO_CLASSES, Cases, Integers
+from pipelines.evaluation.figures import OF_CLASS, TITLES, Figure
 from pipelines.evaluation.operating_point import OperatingPoint
 
 
@@ -21,7 +21,7 @@ class Evaluation:
         n_groups: Number of patients.
         operating_point: What was decided with; used as it is.
         figures: Every figure with its 95 % interval by patient.
-        confusion: int64, (2, 2); row is the true class, column the called one.
+        confusion: int64, (classes, classes); row is the true class, column the called one.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
     """
@@ -47,7 +47,7 @@ def evaluate(
     """Evaluate cases at an operating point.
 
     Args:
-        cases: Labelled cases; figures that need both classes are None where one is missing.
+        cases: Labelled cases; figures that need every class are None where one is missing.
         operating_point: Chosen on validation cases, used unchanged.
         split: Name of the split.
         resamples: Of the bootstrap by patient.
@@ -66,21 +66,15 @@ def evaluate(
             f"got {list(cases.classes)}; name the classes as the weights do, with --set classes=…",
         )
     called = operating_point.decide(operating_point.calibrate(cases.logits))
-    confusion = np.bincount(cases.labels * 2 + called, minlength=4).reshape(2, 2)
+    width = len(cases.classes)
+    confusion = np.bincount(cases.labels * width + called, minlength=width**2)
     return Evaluation(
         split=split,
         n=len(cases),
         n_groups=len(set(cases.groups)),
         operating_point=operating_point,
-        figures=classification_figures(
-            cases,
-            temperature=operating_point.temperature,
-            bias=operating_point.bias,
-            threshold=operating_point.threshold,
-            resamples=resamples,
-            seed=seed,
-        ),
-        confusion=confusion,
+        figures=operating_point.figures_of(cases, resamples=resamples, seed=seed),
+        confusion=confusion.reshape(width, width),
         resamples=resamples,
         seed=seed,
     )
@@ -102,31 +96,66 @@ def format_table(evaluation: Evaluation) -> str:
         evaluation: The evaluation.
 
     Returns:
-        Lines of at most about 90 characters, without a line end at the end.
+        Lines of at most about 90 characters, without a line end at the end; a matrix of many
+        classes or long names is wider.
     """
     point = evaluation.operating_point
     counts = evaluation.confusion.sum(axis=1)
     held = ", ".join(f"{count} {name}" for name, count in zip(point.classes, counts, strict=True))
     lines = [
         f"{evaluation.split}: {evaluation.n} films of {evaluation.n_groups} patients ({held})",
-        f"threshold {point.threshold:.4g} on the probability of {point.classes[1]}, "
-        f"temperature {point.temperature:.4g}, bias {point.bias:.3g}",
+        _decision(point),
         f"  ({threshold_origin(evaluation)})",
         "",
-        f"{'':<18} {'value':>6}   95 % interval",
+        *_figure_lines(evaluation, ""),
     ]
-    lines += [
-        f"{TITLES[name]:<18} {_values(figure)}" for name, figure in evaluation.figures.items()
+    if len(point.classes) > TWO_CLASSES:
+        if point.positive_classes:
+            lines += ["", *_figure_lines(evaluation, "_positive")]
+        lines += ["", *_class_lines(evaluation)]
+    return "\n".join([*lines, "", *_confusion_lines(evaluation)])
+
+
+def _decision(point: OperatingPoint) -> str:
+    calibration = f"temperature {point.temperature:.4g}, bias {point.bias:.3g}"
+    if point.threshold is None:
+        return f"the most probable class is called, {calibration}"
+    group = " + ".join(point.positive_classes)
+    return f"threshold {point.threshold:.4g} on the probability of {group}, {calibration}"
+
+
+def _figure_lines(evaluation: Evaluation, suffix: str) -> list[str]:
+    point = evaluation.operating_point
+    head = ""
+    if suffix:
+        head = " + ".join(point.positive_classes)
+    elif len(point.classes) > TWO_CLASSES:
+        head = "mean of classes"
+    return [f"{head:<20} {'value':>6}   95 % interval"] + [
+        f"{title:<20} {_values(evaluation.figures[name + suffix])}"
+        for name, title in TITLES.items()
     ]
-    width = max(len(name) for name in point.classes) + len("predicted ")
-    lines += [
-        "",
-        " " * (width + 2) + "  ".join(f"{'predicted ' + n:>{width}}" for n in point.classes),
-    ]
-    for name, row in zip(point.classes, evaluation.confusion, strict=True):
+
+
+def _class_lines(evaluation: Evaluation) -> list[str]:
+    point = evaluation.operating_point
+    width = max(map(len, point.classes))
+    lines = [f"{'':<{width}}  " + "  ".join(f"{name:>11}" for name in ("films", *OF_CLASS))]
+    for name, count in zip(point.classes, evaluation.confusion.sum(axis=1), strict=True):
+        values = [evaluation.figures[f"{figure}_{name}"].value for figure in OF_CLASS]
+        cells = [f"{'-' if value is None else format(value, '.3f'):>11}" for value in values]
+        lines.append(f"{name:<{width}}  " + "  ".join([f"{count:>11}", *cells]))
+    return lines
+
+
+def _confusion_lines(evaluation: Evaluation) -> list[str]:
+    classes = evaluation.operating_point.classes
+    width = max(map(len, classes)) + len("predicted ")
+    lines = [" " * (width + 2) + "  ".join(f"{'predicted ' + n:>{width}}" for n in classes)]
+    for name, row in zip(classes, evaluation.confusion, strict=True):
         cells = "  ".join(f"{count:>{width}}" for count in row)
         lines.append(f"{'true ' + name:<{width}}  {cells}")
-    return "\n".join(lines)
+    return lines
 
 
 def _values(figure: Figure) -> str:

@@ -1,11 +1,11 @@
-"""The operating point: the threshold and temperature that ship beside the weights.
+"""The operating point: what calibrates and decides, shipped beside the weights.
 
 It is chosen on validation cases and then stays as it is, whatever split is evaluated later.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import get_args
 
@@ -13,10 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.evaluation.calibration import BIAS_RANGE, fit_calibration, probabilities
-from pipelines.evaluation.cases import Cases, Floats, Integers, require_both_classes
+from pipelines.evaluation.calibration import BIAS_RANGE, probabilities
+from pipelines.evaluation.cases import (
+    TWO_CLASSES,
+    Cases,
+    Floats,
+    Integers,
+    logits_of_classes,
+)
 from pipelines.evaluation.figures import Figure, classification_figures
-from pipelines.evaluation.thresholds import Criterion, choose_threshold
+from pipelines.evaluation.thresholds import Criterion, decide
 from pipelines.files import write_json
 from pipelines.predictions import Classification
 
@@ -28,23 +34,28 @@ class OperatingPoint:
     """How calibrated probabilities become decisions.
 
     Attributes:
-        threshold: 0 to 1; class 1 is called if its calibrated probability is at least this.
+        threshold: 0 to 1; one of the positive classes is called if their calibrated probabilities
+            together are at least this. None, with criterion `argmax`, calls the most probable
+            class.
         temperature: Of the calibration, above 0.
-        classes: Names of the two classes; index 1 is the positive class.
+        classes: Names of the classes in order.
         criterion: How the threshold was chosen.
         split: Name of the split it was chosen on, `validation` as a rule.
         target: What `sensitivity`, `specificity` or `given` was asked for; None otherwise.
-        bias: Of the calibration.
+        bias: Of the calibration of two classes; 0 for more.
+        positive_classes: Names of the classes that are judged together, such as the malignant
+            ones. Of two classes it is the second; of more it may be some or none.
         figures: What it achieved on that split, by name.
     """
 
-    threshold: float
+    threshold: float | None
     temperature: float
     classes: tuple[str, ...]
     criterion: Criterion
     split: str
     target: float | None = None
     bias: float = 0.0
+    positive_classes: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,57 +64,107 @@ class OperatingPoint:
         Raises:
             ConfigurationError: If a field breaks it.
         """
-        rules = {
-            "threshold": ("a number 0 to 1", _is_number(self.threshold, 0, 1)),
-            "temperature": ("a number above 0", _is_number(self.temperature, 1e-6, 1e6)),
-            "bias": ("a number -10 to 10", _is_number(self.bias, *BIAS_RANGE)),
-            "classes": ("two different class names", _are_names(self.classes)),
+        if self._is_binary and not self.positive_classes:
+            object.__setattr__(self, "positive_classes", self.classes[1:])
+        rules: Mapping[str, tuple[str, Callable[[], bool]]] = {
+            "classes": ("at least two different class names", lambda: _are_names(self.classes)),
             "criterion": (
                 f"one of {', '.join(get_args(Criterion))}",
-                self.criterion in get_args(Criterion),
+                lambda: self.criterion in get_args(Criterion),
             ),
-            "split": ("the name of a split", isinstance(self.split, str) and bool(self.split)),
+            "positive_classes": (
+                "the second of two classes, or some of more; none only with criterion argmax",
+                self._has_positive_classes,
+            ),
+            "threshold": ("nothing for argmax, otherwise a number 0 to 1", self._has_threshold),
+            "temperature": (
+                "a number above 0",
+                lambda: _is_number(self.temperature, 1e-6, 1e6),
+            ),
+            "bias": (
+                "a number -10 to 10, and 0 for three classes or more",
+                lambda: _is_number(self.bias, *BIAS_RANGE) and (self._is_binary or self.bias == 0),
+            ),
+            "split": (
+                "the name of a split",
+                lambda: isinstance(self.split, str) and bool(self.split),
+            ),
             "target": (
                 "a number 0 to 1 for sensitivity, specificity and given, nothing otherwise",
-                _is_number(self.target, 0, 1)
-                if self.criterion in _NEEDS_TARGET
-                else self.target is None,
+                self._has_target,
             ),
         }
         for name, (rule, kept) in rules.items():
-            if not kept:
+            if not kept():
                 raise ConfigurationError(
                     Reason.CONFIGURATION,
                     f"expected {name} to be {rule}, got {getattr(self, name)!r}; "
                     "correct the operating point or choose it anew on validation cases",
                 )
 
+    @property
+    def _is_binary(self) -> bool:
+        return _are_names(self.classes) and len(self.classes) == TWO_CLASSES
+
+    def _has_positive_classes(self) -> bool:
+        given = self.positive_classes
+        if self._is_binary:
+            return given == self.classes[1:]
+        if given == ():
+            return self.criterion == "argmax"
+        # A class called `positive` would take the names of the figures of all of them together.
+        return (
+            _are_names(given, at_least=1)
+            and set(given) < set(self.classes)
+            and "positive" not in self.classes
+        )
+
+    def _has_threshold(self) -> bool:
+        if self.criterion == "argmax":
+            return self.threshold is None
+        return _is_number(self.threshold, 0, 1)
+
+    def _has_target(self) -> bool:
+        if self.criterion in _NEEDS_TARGET:
+            return _is_number(self.target, 0, 1)
+        return self.target is None
+
+    @property
+    def positive(self) -> tuple[int, ...]:
+        """Indices of the positive classes."""
+        return tuple(map(self.classes.index, self.positive_classes))
+
     def calibrate(self, logits: npt.NDArray[np.floating]) -> Floats:
-        """Turn logits, (n,), into calibrated probabilities, (n, 2)."""
-        return probabilities(np.asarray(logits, dtype=np.float64), self.temperature, self.bias)
+        """Turn the outputs of a network into calibrated probabilities, (n, classes).
+
+        Args:
+            logits: As `logits_of_classes` takes them.
+        """
+        brought = logits_of_classes(logits, len(self.classes))
+        return probabilities(brought, self.temperature, self.bias)
 
     def decide(self, calibrated: Floats) -> Integers:
         """Call a class for each case.
 
         Args:
-            calibrated: (n, 2), calibrated probabilities.
+            calibrated: (n, classes), calibrated probabilities.
 
         Returns:
             (n,), index of the class.
         """
-        return (np.asarray(calibrated)[..., 1] >= self.threshold).astype(np.int64)
+        return decide(calibrated, threshold=self.threshold, positive=self.positive)
 
     def classify(
         self, filenames: Sequence[str], logits: npt.NDArray[np.floating]
     ) -> tuple[Classification, ...]:
         """Turn the output of the network into records.
 
-        With a threshold other than 0.5, the called class may be the less probable one; then the
-        confidence is below 0.5.
+        With a threshold, the called class may be a less probable one; of two classes its
+        confidence is then below 0.5.
 
         Args:
             filenames: n names.
-            logits: (n,), log odds of class 1, as the network gives them.
+            logits: What the network gives, as `logits_of_classes` takes it.
 
         Returns:
             One record a film, in the same order.
@@ -122,6 +183,20 @@ class OperatingPoint:
             )
         )
 
+    def figures_of(
+        self, cases: Cases, *, resamples: int = 2000, seed: int = 0
+    ) -> dict[str, Figure]:
+        """Compute the figures of cases with these classes, see `classification_figures`."""
+        return classification_figures(
+            cases,
+            temperature=self.temperature,
+            bias=self.bias,
+            threshold=self.threshold,
+            positive_classes=self.positive_classes if len(self.classes) > TWO_CLASSES else (),
+            resamples=resamples,
+            seed=seed,
+        )
+
     def save(self, path: Path) -> None:
         """Write the operating point as JSON, whole or not at all."""
         write_json(path, asdict(self))
@@ -130,7 +205,7 @@ class OperatingPoint:
     def beside(cls, weights: Path) -> "OperatingPoint":
         """Read the operating point that stands beside a file of weights.
 
-        Threshold and temperature mean nothing for other weights, so the two travel together.
+        Threshold and calibration mean nothing for other weights, so the two travel together.
         """
         return cls.load(weights.parent / "operating_point.json")
 
@@ -173,61 +248,6 @@ def classes_of(weights: str | Path) -> list[str]:
     return list(OperatingPoint.beside(Path(weights)).classes)
 
 
-def choose_operating_point(
-    cases: Cases,
-    *,
-    criterion: Criterion = "youden",
-    target: float | None = None,
-    temperature: float | None = None,
-    split: str = "validation",
-    seed: int = 0,
-) -> OperatingPoint:
-    """Choose a threshold on calibrated probabilities.
-
-    The threshold lies midway between two neighbouring probabilities, so that no case of the split
-    sits on it, and equal cases give equal thresholds.
-
-    Args:
-        cases: Validation cases of both classes.
-        criterion: How to choose.
-        target: For `sensitivity` and `specificity` what to reach, for `given` the threshold.
-        temperature: Of the calibration; None fits it, and a bias, on the same cases.
-        split: Name of the split the cases are from.
-        seed: Of the intervals of the figures.
-
-    Returns:
-        The operating point with its figures on these cases.
-
-    Raises:
-        ConfigurationError: If criterion, target or temperature are wrong.
-        DatasetError: If one class has no case or no threshold reaches the target.
-    """
-    require_both_classes(cases, "to choose an operating point")
-    bias = 0.0
-    if temperature is None:
-        temperature, bias = fit_calibration(cases)
-    # Made first, so that a wrong argument is refused before anything is computed from it.
-    point = OperatingPoint(
-        threshold=0.5,
-        temperature=temperature,
-        classes=cases.classes,
-        criterion=criterion,
-        split=split,
-        target=target,
-        bias=bias,
-    )
-    threshold = choose_threshold(
-        cases.labels,
-        point.calibrate(cases.logits)[:, 1],
-        criterion=criterion,
-        target=target,
-    )
-    figures = classification_figures(
-        cases, temperature=temperature, bias=bias, threshold=threshold, seed=seed
-    )
-    return replace(point, threshold=threshold, figures=figures)
-
-
 def _from_json(name: str, content: object) -> OperatingPoint:
     expected = {each.name for each in fields(OperatingPoint)}
     keys = set(content) if isinstance(content, dict) else set()
@@ -246,18 +266,20 @@ def _from_json(name: str, content: object) -> OperatingPoint:
             f"expected figures with value, low and high in {name}, "
             f"got {error}; choose the operating point anew on validation cases",
         ) from error
-    named = content["classes"]
-    classes = tuple(named) if isinstance(named, list) else named
-    return OperatingPoint(**content | {"classes": classes, "figures": figures})
+    names = {
+        key: tuple(content[key]) if isinstance(content[key], list) else content[key]
+        for key in ("classes", "positive_classes")
+    }
+    return OperatingPoint(**content | names | {"figures": figures})
 
 
 def _is_number(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
-def _are_names(classes: object) -> bool:
+def _are_names(names: object, at_least: int = TWO_CLASSES) -> bool:
     return (
-        isinstance(classes, tuple)
-        and all(isinstance(name, str) for name in classes)
-        and len(classes) == len(set(classes)) == 2  # noqa: PLR2004
+        isinstance(names, tuple)
+        and all(isinstance(name, str) for name in names)
+        and len(names) == len(set(names)) >= at_least
     )

@@ -11,7 +11,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation
-from pipelines.evaluation.figures import RELIABILITY_BINS, TITLES, reliability_bin
+from pipelines.evaluation.figures import TITLES
+from pipelines.evaluation.one_against_rest import RELIABILITY_BINS, reliability_bin
 from pipelines.files import whole_file
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"
@@ -119,9 +120,9 @@ def draw_scores(path: Path, cases: Cases, *, evaluation: Evaluation) -> None:
                 hatch=("", "///")[index],
                 label=f"True {name}",
             )
-        axes.axvline(
-            point.threshold, color="black", linestyle="--", label=f"Threshold {point.threshold:.3g}"
-        )
+        if point.threshold is not None:
+            label = f"Threshold {point.threshold:.3g}"
+            axes.axvline(point.threshold, color="black", linestyle="--", label=label)
         # Most scores lie at the ends; a straight axis would hide the few between, which matter.
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(bottom=0)

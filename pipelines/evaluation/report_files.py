@@ -76,6 +76,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, object]:
         "threshold": point.threshold,
         "temperature": point.temperature,
         "bias": point.bias,
+        "positive_classes": point.positive_classes,
         "criterion": point.criterion,
         "target": point.target,
         "chosen_on": point.split,

@@ -1,24 +1,56 @@
-"""Where to put a threshold on calibrated probabilities."""
+"""Where to put a threshold on calibrated probabilities, and what is called with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from pipelines.errors import DatasetError, Reason
+from pipelines.evaluation.calibration import probability_of
 from pipelines.evaluation.cases import Floats, Integers
 
 Criterion: TypeAlias = Literal[
-    "youden", "max_f1", "sensitivity", "specificity", "balanced", "given"
+    "youden",
+    "max_f1",
+    "max_accuracy",
+    "sensitivity",
+    "specificity",
+    "balanced",
+    "given",
+    "argmax",
 ]
 """How a threshold is chosen.
 
-`youden` maximises sensitivity + specificity, `max_f1` the F1 score; `sensitivity` takes the
-highest threshold with at least the target sensitivity, `specificity` the lowest with at least the
-target specificity; `balanced` makes both as equal as the cases allow; `given` takes the target as
-the threshold. Of equally good thresholds the lowest is taken: it misses fewest positive cases.
+`youden` maximises sensitivity + specificity, `max_f1` the F1 score, `max_accuracy` the accuracy;
+`sensitivity` takes the highest threshold with at least the target sensitivity, `specificity` the
+lowest with at least the target specificity; `balanced` makes both as equal as the cases allow;
+`given` takes the target as the threshold. Of equally good thresholds the lowest is taken: it misses
+fewest positive cases. `argmax` needs no threshold: the most probable class is called.
 """
+
+
+def decide(
+    calibrated: Floats, *, threshold: float | None, positive: Sequence[int] = (1,)
+) -> Integers:
+    """Call a class for each case.
+
+    Where the positive classes together reach the threshold, the most probable of them is called,
+    otherwise the most probable of the others.
+
+    Args:
+        calibrated: (n, classes), calibrated probabilities.
+        threshold: 0 to 1; None calls the most probable class of all.
+        positive: Indices of the positive classes.
+
+    Returns:
+        (n,), index of the class.
+    """
+    if threshold is None:
+        return np.asarray(np.argmax(calibrated, axis=1))
+    reached = probability_of(calibrated, positive) >= threshold
+    within = np.isin(np.arange(calibrated.shape[1]), list(positive))
+    return np.asarray(np.argmax(np.where(reached[:, None] == within, calibrated, -1.0), axis=1))
 
 
 def choose_threshold(
@@ -29,7 +61,7 @@ def choose_threshold(
     Args:
         labels: (n,), 0 or 1; both are there.
         positive: (n,), calibrated probability of class 1.
-        criterion: How to choose.
+        criterion: How to choose; not `argmax`, which has no threshold.
         target: 0 to 1; what `sensitivity` and `specificity` shall reach, what `given` returns.
 
     Returns:
@@ -97,6 +129,10 @@ def _max_f1(counts: _Counts, _: float) -> int:
     return int(np.argmax(2 * counts.true_positive / (counts.positives + called)))
 
 
+def _max_accuracy(counts: _Counts, _: float) -> int:
+    return int(np.argmax(counts.true_positive + counts.true_negative))
+
+
 def _balanced(counts: _Counts, _: float) -> int:
     return int(
         np.argmin(
@@ -120,6 +156,7 @@ def _specificity(counts: _Counts, target: float) -> int | None:
 _CHOICES: Mapping[str, Callable[[_Counts, float], int | None]] = {
     "youden": _youden,
     "max_f1": _max_f1,
+    "max_accuracy": _max_accuracy,
     "balanced": _balanced,
     "sensitivity": _sensitivity,
     "specificity": _specificity,

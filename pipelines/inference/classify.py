@@ -38,7 +38,12 @@ class Classify:
     def about(self) -> Mapping[str, object]:
         """Say where the threshold lies and how logits become probabilities."""
         point = self.operating_point
-        return {"threshold": point.threshold, "temperature": point.temperature, "bias": point.bias}
+        return {
+            "threshold": point.threshold,
+            "positive_classes": point.positive_classes,
+            "temperature": point.temperature,
+            "bias": point.bias,
+        }
 
     def __call__(
         self, films: Sequence[PreparedFilm], outputs: Outputs
@@ -47,18 +52,17 @@ class Classify:
 
         Args:
             films: n films.
-            outputs: (n, 1), log odds of class 1.
+            outputs: (n, 1), log odds of class 1 of two, or (n, classes), a logit each.
 
         Returns:
-            Records in the same order; a logit that is not finite becomes a refusal.
+            Records in the same order; logits that are not finite become a refusal.
         """
-        log_odds = outputs.reshape(len(films), -1)[:, 0]
-        finite = np.isfinite(log_odds)
+        finite = np.asarray(np.isfinite(outputs).all(axis=1, keepdims=True))
         names = [film.filename for film in films]
-        records = self.operating_point.classify(names, np.where(finite, log_odds, 0.0))
+        records = self.operating_point.classify(names, np.where(finite, outputs, 0.0))
         return [
             record if good else not_finite(record.filename)
-            for record, good in zip(records, finite, strict=True)
+            for record, good in zip(records, finite[:, 0], strict=True)
         ]
 
     def tables(

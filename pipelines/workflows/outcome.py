@@ -10,8 +10,9 @@ import torch
 from pipelines.datasets.opened import OpenedDataset
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.choice import choose_operating_point
 from pipelines.evaluation.classification import format_table
-from pipelines.evaluation.operating_point import OperatingPoint, choose_operating_point
+from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
 from pipelines.evaluation.training_curves import draw_training_curves

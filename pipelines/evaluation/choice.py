@@ -1,0 +1,69 @@
+"""The choice of an operating point on validation cases."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pipelines.evaluation.calibration import fit_calibration, probability_of
+from pipelines.evaluation.cases import Cases, require_every_class
+from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.thresholds import Criterion, choose_threshold
+
+
+def choose_operating_point(
+    cases: Cases,
+    *,
+    criterion: Criterion = "youden",
+    target: float | None = None,
+    temperature: float | None = None,
+    positive_classes: Sequence[str] = (),
+    split: str = "validation",
+    seed: int = 0,
+) -> OperatingPoint:
+    """Fit a calibration and choose a threshold on calibrated probabilities.
+
+    The threshold lies midway between two neighbouring probabilities, so that no case of the split
+    sits on it, and equal cases give equal thresholds.
+
+    Args:
+        cases: Validation cases of every class.
+        criterion: How to choose; three classes or more without positive ones need `argmax`.
+        target: For `sensitivity` and `specificity` what to reach, for `given` the threshold.
+        temperature: Of the calibration; None fits it, and for two classes a bias, on the same
+            cases.
+        positive_classes: As the attribute of `OperatingPoint`.
+        split: Name of the split the cases are from.
+        seed: Of the intervals of the figures.
+
+    Returns:
+        The operating point with its figures on these cases.
+
+    Raises:
+        ConfigurationError: If criterion, target or temperature are wrong.
+        DatasetError: If a class has no case or no threshold reaches the target.
+    """
+    require_every_class(cases, "to choose an operating point")
+    bias = 0.0
+    if temperature is None:
+        temperature, bias = fit_calibration(cases)
+    # Made first, so that a wrong argument is refused before anything is computed from it.
+    point = OperatingPoint(
+        threshold=None if criterion == "argmax" else 0.5,
+        temperature=temperature,
+        classes=cases.classes,
+        criterion=criterion,
+        split=split,
+        target=target,
+        bias=bias,
+        positive_classes=tuple(positive_classes),
+    )
+    if criterion != "argmax":
+        threshold = choose_threshold(
+            np.isin(cases.labels, point.positive).astype(np.int64),
+            probability_of(point.calibrate(cases.logits), point.positive),
+            criterion=criterion,
+            target=target,
+        )
+        point = replace(point, threshold=threshold)
+    return replace(point, figures=point.figures_of(cases, seed=seed))
