@@ -60,7 +60,9 @@ def edge_points(mask: Mask) -> Floats:
         return np.empty((0, 2))
     held = (box.mask != 0).astype(np.uint8)
     inner = cv2.erode(held, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.argwhere(held > inner).astype(np.float64) + np.array([box.row, box.column])
+    corner = np.array([box.row, box.column], dtype=np.float64)
+    points: Floats = np.argwhere(held > inner).astype(np.float64) + corner
+    return points
 
 
 def count_components(mask: Mask) -> int:
