@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.datasets.phantoms.chest_samples import write_chest_samples
+from pipelines.datasets.phantoms.fracture_samples import write_fracture_samples
+from pipelines.datasets.phantoms.hand_samples import write_hand_samples
+from pipelines.datasets.phantoms.skin_samples import write_skin_samples
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import sha256
 from pipelines.nearest import did_you_mean
@@ -19,7 +22,12 @@ class SampleWriter(Protocol):
         """Write `count` films and return their paths."""
 
 
-SAMPLES: dict[str, SampleWriter] = {"chest": write_chest_samples}
+SAMPLES: dict[str, SampleWriter] = {
+    "chest": write_chest_samples,
+    "fracture": write_fracture_samples,
+    "hand": write_hand_samples,
+    "skin": write_skin_samples,
+}
 """Name of a set to its writer."""
 
 
