@@ -12,6 +12,9 @@ from pipelines.errors import InputError, Reason
 from pipelines.radiograph import Pixels
 
 _FLAT = 1e-3
+_PERCENTILES = (0.5, 99.5)
+_SAMPLED_SIDE = 256
+"""Percentiles of a large film are those of a grid of its pixels, some 256 along a side."""
 # Red, green and blue of the photographs on which public weights were trained, 0 to 1.
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 _IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -47,6 +50,43 @@ class Standardised(MapTransform):
         item = dict(data)
         for key in self.key_iterator(item):
             item[key] = torch.from_numpy(standardise(np.asarray(item[key], dtype=np.float32)))
+        return item
+
+
+def stretch(pixels: Pixels) -> Pixels:
+    """Stretch a film so that its 0.5th percentile becomes 0 and its 99.5th 1.
+
+    Args:
+        pixels: float32, 0 to 1, (channel, height, width).
+
+    Returns:
+        float32, 0 to 1, the same shape; a film without contrast becomes 0 everywhere.
+    """
+    step = max(1, min(pixels.shape[1:]) // _SAMPLED_SIDE)
+    low, high = np.percentile(pixels[:, ::step, ::step], _PERCENTILES).astype(np.float32)
+    stretched = (pixels - low) / max(high - low, np.float32(_FLAT))
+    return np.asarray(stretched.clip(0, 1), dtype=np.float32)
+
+
+class Stretched(MapTransform):
+    """Stretch each film by `stretch`; the result is a plain tensor.
+
+    Unlike mean and deviation, the darkest and the brightest grey do not depend on how much of the
+    film is background.
+
+    Args:
+        keys: Keys of images, 0 to 1, (channel, height, width).
+        allow_missing_keys: Pass over keys that an item lacks.
+    """
+
+    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Stretch each key's image."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = torch.from_numpy(stretch(np.asarray(item[key], dtype=np.float32)))
         return item
 
 
