@@ -1,16 +1,6 @@
-import numpy as np
 import torch
 
-from pipelines.training.monitoring import confusion_picture, to_display
-
-
-def test_confusion_matrix_is_a_picture_that_changes_with_the_counts():
-    one = confusion_picture([2.0, -1.0, 0.5], [1, 0, 0])
-    two = confusion_picture([2.0, -1.0, -0.5], [1, 0, 0])
-    assert one.dtype == np.uint8
-    assert one.shape[2] == 3
-    assert one.shape == two.shape
-    assert not np.array_equal(one, two)
+from pipelines.training.monitoring import to_display
 
 
 def test_images_are_stretched_one_by_one_for_display():

@@ -14,6 +14,7 @@ from pipelines.evaluation.classification import Evaluation
 from pipelines.evaluation.figures import TITLES
 from pipelines.evaluation.one_against_rest import RELIABILITY_BINS, reliability_bin
 from pipelines.files import whole_file
+from pipelines.training.confusion import draw_confusion, matrix_inches
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#767676"
 CLASS_COLOURS = (BLUE, VERMILION)
@@ -139,27 +140,10 @@ def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
         path: PNG to write.
         evaluation: The evaluation.
     """
-    confusion, classes = evaluation.confusion, evaluation.operating_point.classes
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    with picture_file(path, (5.0, 4.6)) as picture:
+    classes = evaluation.operating_point.classes
+    with picture_file(path, matrix_inches(classes)) as picture:
         axes = picture.add_subplot()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), count in np.ndenumerate(confusion):
-            axes.text(
-                column,
-                row,
-                f"{count:,}\n{shares[row, column]:.1%}",
-                ha="center",
-                va="center",
-                fontsize=15,
-                color="white" if shares[row, column] > 0.5 else "black",  # noqa: PLR2004
-            )
-        axes.set_xticks([0, 1], classes)
-        axes.set_yticks([0, 1], classes, rotation=90, va="center")
-        axes.set_xlabel("Predicted")
-        axes.set_ylabel("True")
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        draw_confusion(axes, evaluation.confusion, classes=classes)
         axes.set_title(_title("Confusion matrix", evaluation))
 
 

@@ -40,14 +40,14 @@ class RadiographEvaluator(SupervisedEvaluator):
     """Run a network over labelled films.
 
     Attributes:
-        logits: One logit a film, in the order of the data, after a run of a classifier; other
-            answers are too large to keep and leave it empty.
+        logits: One logit a film, or a list of one for each class, in the order of the data, after
+            a run of a classifier; other answers are too large to keep and leave it empty.
         labels: One label a film.
     """
 
     use_amp: bool
     remembers: bool
-    logits: list[float]
+    logits: list[Any]
     labels: list[int]
 
     def _iteration(
@@ -60,7 +60,8 @@ class RadiographEvaluator(SupervisedEvaluator):
         with torch.inference_mode(), autocast(device, enabled=engine.use_amp):
             predictions = engine.inferer(images, engine.network).float()
         if engine.remembers:
-            self.logits.extend(predictions.reshape(-1).tolist())
+            single = predictions[0].numel() == 1
+            self.logits.extend((predictions.reshape(-1) if single else predictions).tolist())
             self.labels.extend(labels.reshape(-1).tolist())
         return {CommonKeys.LABEL: labels, CommonKeys.PRED: predictions}
 

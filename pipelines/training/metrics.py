@@ -1,20 +1,18 @@
 """Scores of a validation pass by name, in families: what a network answers decides which apply."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
-import torch
-from ignite.metrics import EpochMetric, Metric
-from sklearn import metrics as scores
+from ignite.metrics import Metric
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import right_names
+from pipelines.training.classification_metrics import CLASSIFICATION, auroc_of_group
 from pipelines.training.reconstruction_metrics import ReconstructionMeasure
 from pipelines.training.segmentation_metrics import LayerDice
 
-_UNDEFINED = 0.5
+_OF_GROUP = "auroc_positive"
 
 
 class Family(StrEnum):
@@ -25,29 +23,47 @@ class Family(StrEnum):
     RECONSTRUCTION = "reconstruction"
 
 
-def build_metric(name: str) -> Metric:
+def build_metric(
+    name: str, *, classes: Sequence[str] = (), positive_classes: Sequence[str] = ()
+) -> Metric:
     """Return the ignite metric called `name`.
 
     Args:
-        name: Classification, one logit and labels 0 and 1, decided at probability 0.5: `auroc`,
-            `auprc`, `accuracy`, `balanced_accuracy`, `sensitivity`, `specificity`, `f1` or `loss`.
+        name: Classification, one logit or one for each class: `auroc`, `auprc`, `accuracy`,
+            `balanced_accuracy`, `sensitivity`, `specificity`, `f1` or `loss`, which of three
+            classes or more are means over the classes; `auroc_positive`, of some classes together.
             Segmentation, logits and labels (batch, channel, height, width): `dice`.
             Reconstruction, films and labels (batch, channel, height, width): `psnr`, `mse`, `mae`
             or `ssim`; of these only `psnr` and `ssim` are higher when better.
+        classes: Class names in order; only for `auroc_positive`.
+        positive_classes: Those that count as one; only for `auroc_positive`.
 
     Returns:
         A metric to attach to an evaluator whose output holds `pred` and `label`.
 
     Raises:
-        ConfigurationError: If there is no such metric.
+        ConfigurationError: If there is no such metric, or no such class.
     """
+    if name == _OF_GROUP:
+        return auroc_of_group(_places(positive_classes, classes))
     makers = {known: make for family in FAMILIES.values() for known, make in family.items()}
     if name not in makers:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME,
-            f"expected the name of a metric, got {name!r}{right_names(name, makers)}",
+            f"expected the name of a metric, got {name!r}{right_names(name, [*makers, _OF_GROUP])}",
         )
     return makers[name]()
+
+
+def _places(positive_classes: Sequence[str], classes: Sequence[str]) -> list[int]:
+    unknown = [name for name in positive_classes if name not in classes]
+    if unknown or not 0 < len(set(positive_classes)) < len(classes):
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected positive_classes to be some of the classes {', '.join(classes)}, got "
+            f"{', '.join(positive_classes) or 'none'}; name those that count as one",
+        )
+    return [list(classes).index(name) for name in positive_classes]
 
 
 def family_of(name: str) -> Family | None:
@@ -58,65 +74,13 @@ def family_of(name: str) -> Family | None:
         'segmentation'
     """
     bare = name.removeprefix("val_")
+    if bare == _OF_GROUP:
+        return Family.CLASSIFICATION
     return next((family for family, makers in FAMILIES.items() if bare in makers), None)
 
 
-def _from_all(compute: Callable[[torch.Tensor, torch.Tensor], float]) -> Metric:
-    return EpochMetric(compute, output_transform=_scores_and_labels, check_compute_fn=False)
-
-
-def _scores_and_labels(output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    probability = torch.sigmoid(output["pred"].float().reshape(-1)).cpu()
-    return probability, output["label"].reshape(-1).cpu().long()
-
-
-def _ranking(score: Callable[..., float]) -> Callable[[torch.Tensor, torch.Tensor], float]:
-    def compute(probability: torch.Tensor, label: torch.Tensor) -> float:
-        # With one class only, ranking says nothing: chance level keeps the run going.
-        if len(set(label.tolist())) < 2:  # noqa: PLR2004 - two classes
-            return _UNDEFINED
-        return float(score(label.numpy(), probability.numpy()))
-
-    return compute
-
-
-def _decision(
-    score: Callable[..., float], **options: object
-) -> Callable[[torch.Tensor, torch.Tensor], float]:
-    def compute(probability: torch.Tensor, label: torch.Tensor) -> float:
-        decided = (probability >= 0.5).long().numpy()  # noqa: PLR2004 - even odds
-        return float(score(label.numpy(), decided, **options))
-
-    return compute
-
-
-def _recall_of(label: int) -> Callable[..., float]:
-    return _decision(scores.recall_score, pos_label=label, zero_division=0.0)
-
-
-def _balanced(probability: torch.Tensor, label: torch.Tensor) -> float:
-    return (_recall_of(1)(probability, label) + _recall_of(0)(probability, label)) / 2
-
-
-def _cross_entropy(probability: torch.Tensor, label: torch.Tensor) -> float:
-    return float(scores.log_loss(label.numpy(), probability.double().numpy(), labels=[0, 1]))
-
-
-_CLASSIFICATION: dict[str, Callable[[torch.Tensor, torch.Tensor], float]] = {
-    "auroc": _ranking(scores.roc_auc_score),
-    "auprc": _ranking(scores.average_precision_score),
-    "accuracy": _decision(scores.accuracy_score),
-    "balanced_accuracy": _balanced,
-    "sensitivity": _recall_of(1),
-    "specificity": _recall_of(0),
-    "f1": _decision(scores.f1_score, zero_division=0.0),
-    "loss": _cross_entropy,
-}
-
 FAMILIES: Mapping[Family, Mapping[str, Callable[[], Metric]]] = {
-    Family.CLASSIFICATION: {
-        name: partial(_from_all, compute) for name, compute in _CLASSIFICATION.items()
-    },
+    Family.CLASSIFICATION: CLASSIFICATION,
     Family.SEGMENTATION: {"dice": LayerDice},
     Family.RECONSTRUCTION: {
         name: partial(ReconstructionMeasure, name) for name in ("psnr", "ssim", "mse", "mae")

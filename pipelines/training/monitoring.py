@@ -4,16 +4,17 @@ import csv
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.utils import CommonKeys
 from torch.utils.tensorboard import SummaryWriter
 
 from pipelines.files import write_csv
+from pipelines.training.confusion import confusion_picture
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.trainer import RadiographTrainer
 
@@ -102,11 +103,19 @@ class TensorBoard:
     Args:
         output_dir: Folder of the event files.
         evaluator: Whose metrics to write.
+        classes: Class names in order, for the confusion matrix.
     """
 
-    def __init__(self, output_dir: Path | str, *, evaluator: RadiographEvaluator) -> None:
+    def __init__(
+        self,
+        output_dir: Path | str,
+        *,
+        evaluator: RadiographEvaluator,
+        classes: Sequence[str] = (),
+    ) -> None:
         self.output_dir = Path(output_dir)
         self.evaluator = evaluator
+        self.classes = tuple(classes)
         self._writer: SummaryWriter | None = None
 
     def attach(self, engine: Engine) -> None:
@@ -139,7 +148,9 @@ class TensorBoard:
         for name, value in scalars(self.evaluator).items():
             writer.add_scalar(f"validation/{name.removeprefix('val_')}", value, step)
         if self.evaluator.labels:
-            picture = confusion_picture(self.evaluator.logits, self.evaluator.labels)
+            picture = confusion_picture(
+                self.evaluator.logits, self.evaluator.labels, classes=self.classes
+            )
             writer.add_image("validation/confusion_matrix", picture, step, dataformats="HWC")
         writer.flush()
 
@@ -172,27 +183,3 @@ def to_display(images: torch.Tensor) -> torch.Tensor:
     span = (high - low).clamp_min(1e-6)
     shape = (-1, 1, 1, 1)
     return ((images.float() - low.view(shape)) / span.view(shape)).cpu()
-
-
-def confusion_picture(logits: list[float], labels: list[int]) -> np.ndarray[Any, Any]:
-    """Draw the counts of decisions at even odds.
-
-    Args:
-        logits: One a film.
-        labels: 0 or 1, one a film.
-
-    Returns:
-        uint8, (height, width, 3).
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    decided = [int(logit >= 0) for logit in logits]
-    ConfusionMatrixDisplay.from_predictions(
-        labels, decided, labels=[0, 1], ax=figure.subplots(), colorbar=False, cmap="Blues"
-    )
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
