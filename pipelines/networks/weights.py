@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
@@ -13,6 +15,14 @@ from pipelines.errors import Reason, RunError
 from pipelines.files import whole_file
 from pipelines.networks.device import pick_device
 
+_UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    OSError,
+    KeyError,
+    SafetensorError,
+)
 # What DistributedDataParallel and torch.compile put in front of every name.
 _WRAPPERS = ("module.", "_orig_mod.")
 
@@ -38,8 +48,7 @@ def load_weights(
 
     Args:
         network: A network of the architecture that the weights were trained with.
-        path: A state dict, or a mapping that holds one under `model` or `state_dict`; None leaves
-            the network as it is.
+        path: What `read_state` takes; None leaves the network as it is.
         device: Where the network shall run, as `pick_device` takes it.
 
     Returns:
@@ -86,14 +95,7 @@ def _load_state(network: nn.Module, path: Path) -> None:
             f"expected weights in {path.parent.name}/{path.name}, found no such file; "
             "train first, or name other weights with --set weights=FILE",
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError) as error:
-        raise RunError(
-            Reason.WEIGHTS_MISMATCH,
-            f"expected a PyTorch state dict in {path.name}, got a file that does not load as one",
-        ) from error
-    state = _state_of(content, path.name)
+    state = read_state(path)
     expected = network.state_dict()
     missing = [name for name in expected if name not in state]
     strange = [name for name in state if name not in expected]
@@ -107,6 +109,31 @@ def _load_state(network: nn.Module, path: Path) -> None:
             f"{example!r}; use the network that they were trained with",
         )
     network.load_state_dict(state)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict on the CPU, without running any code from the file.
+
+    Args:
+        path: A safetensors file by its suffix, otherwise what `torch.save` wrote: a state dict, or
+            a mapping that holds one under `model` or `state_dict`.
+
+    Returns:
+        Tensors by name, without what wrappers put in front of every name.
+
+    Raises:
+        RunError: WEIGHTS_MISMATCH if the file does not hold a state dict.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return {_plain_name(key): value for key, value in load_file(path).items()}
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise RunError(
+            Reason.WEIGHTS_MISMATCH,
+            f"expected a PyTorch state dict in {path.name}, got a file that does not load as one",
+        ) from error
+    return _state_of(content, path.name)
 
 
 def _state_of(content: object, name: str) -> dict[str, torch.Tensor]:
