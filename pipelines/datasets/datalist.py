@@ -20,7 +20,10 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_json
 
 Item: TypeAlias = dict[str, Any]
-"""`{"image": absolute path, "label": int, "group": pseudonym}` and further columns."""
+"""`{"image": absolute path, "label": …, "group": pseudonym}` and further columns.
+
+The label is the index of a class, or the absolute path of masks.
+"""
 
 _ALL_FOR_TESTING = (
     "no split is given: all films count as test; "
@@ -35,8 +38,9 @@ class Datalist:
 
     Attributes:
         classes: Names, in the order of the labels.
-        train: Items to train on; each has `image` (absolute path), `label` (index into `classes`),
-            `group` (pseudonym of the patient) and the further columns of its table, if any.
+        train: Items to train on; each has `image` (absolute path), `label` (index into `classes`,
+            or the absolute path of masks with a channel for each of them), `group` (pseudonym of
+            the patient) and the further columns of its table, if any.
         val: Items to choose the model and the operating point on.
         test: Items to judge the model on.
         root: The data set's folder; names are relative to it.
@@ -58,26 +62,32 @@ class Datalist:
 
     def name_of(self, item: Item) -> str:
         """Return an item's path below the root; the whole path when it lies elsewhere."""
-        path = Path(item["image"])
-        return (
-            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
-        )
+        return self._below(Path(item["image"]))
 
     def counts(self) -> list[dict[str, str | int]]:
-        """Count films and patients: a row a split and class, with `split,class,films,patients`."""
-        films = Counter((split, item["label"]) for split, item in self.with_splits())
-        patients = Counter(
+        """Count films and patients: a row a split and class, with `split,class,films,patients`.
+
+        Films with masks show all classes, so they have a row a split and no `class`.
+        """
+        items = list(self.with_splits())
+        if not all(isinstance(item["label"], int) for _, item in items):
+            films = Counter(split for split, _ in items)
+            patients = Counter(split for split, _ in {(s, item["group"]) for s, item in items})
+            return [
+                {"split": split, "films": films[split], "patients": patients[split]}
+                for split in SPLITS
+            ]
+        by_class = Counter((split, item["label"]) for split, item in items)
+        patients_by_class = Counter(
             (split, label)
-            for split, label, _ in {
-                (s, item["label"], item["group"]) for s, item in self.with_splits()
-            }
+            for split, label, _ in {(s, item["label"], item["group"]) for s, item in items}
         )
         return [
             {
                 "split": split,
                 "class": name,
-                "films": films[split, label],
-                "patients": patients[split, label],
+                "films": by_class[split, label],
+                "patients": patients_by_class[split, label],
             }
             for split in SPLITS
             for label, name in enumerate(self.classes)
@@ -85,8 +95,8 @@ class Datalist:
 
     def __str__(self) -> str:
         """Give the counts as a table, then the notes, one a line."""
-        rows: list[tuple[str, ...]] = [("split", "class", "films", "patients")]
-        rows += [tuple(str(value) for value in row.values()) for row in self.counts()]
+        counts = self.counts()
+        rows = [tuple(counts[0]), *(tuple(map(str, row.values())) for row in counts)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -97,7 +107,7 @@ class Datalist:
     def fingerprint(self) -> str:
         """Return a SHA-256 over names, file sizes and labels, whatever the split and the order."""
         lines = sorted(
-            f"{self.name_of(item)}\t{Path(item['image']).stat().st_size}\t{item['label']}\n"
+            f"{self.name_of(item)}\t{Path(item['image']).stat().st_size}\t{self._told(item)}\n"
             for _, item in self.with_splits()
         )
         return hashlib.sha256("".join([*self.classes, "\n", *lines]).encode()).hexdigest()
@@ -105,11 +115,14 @@ class Datalist:
     def write(self, path: Path) -> None:
         """Write the list as JSON, in the form of MONAI's decathlon lists.
 
-        Images are relative to `dataset_dir`, which is relative to the file's own folder.
+        Images and masks are relative to `dataset_dir`, which is relative to the file's own folder.
         """
         lists: dict[str, list[Item]] = {key: [] for key in _JSON_KEYS.values()}
         for split, item in self.with_splits():
-            lists[_JSON_KEYS[split]].append({**item, "image": self.name_of(item)})
+            names: Item = {"image": self.name_of(item)}
+            if isinstance(item["label"], str):
+                names["label"] = self._below(Path(item["label"]))
+            lists[_JSON_KEYS[split]].append(item | names)
         content = {
             "classes": list(self.classes),
             FINGERPRINT_KEY: self.fingerprint(),
@@ -120,12 +133,25 @@ class Datalist:
 
     @staticmethod
     def read(path: Path) -> "Datalist":
-        """Read a list that `write` has written; nothing is split anew.
+        """Read a list of films with classes that `write` has written; nothing is split anew.
 
         Raises:
             LayoutError: If it is no such list, or images are missing.
         """
         return build_datalist(path, val_fraction=0, require=())
+
+    def _below(self, path: Path) -> str:
+        return (
+            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+        )
+
+    def _told(self, item: Item) -> str:
+        """The label as far as it tells one data set from another: masks by name and size."""
+        if not isinstance(item["label"], str):
+            return str(item["label"])
+        masks = Path(item["label"])
+        files = sorted(masks.iterdir()) if masks.is_dir() else [masks]
+        return ",".join(f"{self._below(path)}={path.stat().st_size}" for path in files)
 
 
 def build_datalist(

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
 from pipelines.datasets.copies import find_copies
-from pipelines.datasets.datalist import Datalist, build_datalist
+from pipelines.datasets.datalist import Datalist, Item, build_datalist
 from pipelines.datasets.films import LayoutError, Split
 from pipelines.datasets.lesions import require_lesion_table
+from pipelines.datasets.opened_pairs import OpenedPairs
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.labels import PNEUMONIA_CLASSES
+from pipelines.labels import HAND_BONES, PNEUMONIA_CLASSES
 from pipelines.nearest import did_you_mean
 
 DEFAULT_OUTPUT = Path("datalist.json")
@@ -23,7 +24,23 @@ class Layout(StrEnum):
     CHEST_XRAY = "chest_xray"
     CLASS_FOLDERS = "class_folders"
     LESIONS = "lesions"
+    HAND_BONES = "hand_bones"
+    MASK_PAIRS = "mask_pairs"
     FILE = "file"
+
+
+_MASKS: dict[str, tuple[str, ...]] = {
+    Layout.HAND_BONES: HAND_BONES,
+    Layout.MASK_PAIRS: ("mask",),
+}
+"""Layouts of films with masks, with the names of the channels where none are given."""
+
+
+class _Given(TypedDict):
+    val_fraction: float
+    test_fraction: float
+    seed: int
+    group_column: str | None
 
 
 def write_datalist(
@@ -41,10 +58,14 @@ def write_datalist(
 
     Args:
         layout: `chest_xray` (split and class folders, NORMAL and PNEUMONIA), `class_folders`,
-            `lesions` (images with a `metadata.csv`), or `file` (JSON or CSV).
-        directory: The data set's folder; the file for the layout `file`.
-        output: Where to write; `datalist.json` in the working directory without it.
-        classes: Class names in the order of their labels, see `build_datalist`.
+            `lesions` (images with a `metadata.csv`), `hand_bones` (29 polygons a film),
+            `mask_pairs` (films and masks of the same names), or `file` (JSON or CSV).
+        directory: The data set's folder; the file for the layout `file`; either for films with
+            masks.
+        output: Where to write; `datalist.json` in the working directory without it. When masks have
+            problems, all of them are written beside it as `<name>_problems.csv`.
+        classes: Class names in the order of their labels, see `build_datalist`; names of the
+            channels of masks.
         val_fraction: Share of the films for validation, 0 to 1.
         test_fraction: Share of the films for testing, 0 to 1, where no split is given.
         seed: Seed of the splits.
@@ -65,7 +86,9 @@ def write_datalist(
             f"expected one of {', '.join(Layout)} as the layout, got {layout!r}"
             f"{did_you_mean(layout, Layout)}",
         )
-    if directory.exists() and directory.is_dir() == (layout == Layout.FILE):
+    has_masks = layout in _MASKS
+    wrong_kind = directory.is_dir() == (layout == Layout.FILE) and not has_masks
+    if directory.exists() and wrong_kind:
         expected = "a file, JSON or CSV" if layout == Layout.FILE else "a folder"
         raise LayoutError(
             f"expected {expected} for the layout {layout}, got something else",
@@ -74,25 +97,35 @@ def write_datalist(
     output = output or DEFAULT_OUTPUT
     if output.is_dir():
         _refuse_output("a folder")
-    if layout == Layout.LESIONS and directory.is_dir():
-        require_lesion_table(directory)
-    if layout == Layout.CHEST_XRAY and classes is None:
-        classes = PNEUMONIA_CLASSES
-    datalist = build_datalist(
-        directory,
-        classes=classes,
-        val_fraction=val_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        group_column=group_column,
-        require=None,
+    given = _Given(
+        val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, group_column=group_column
     )
+    if has_masks:
+        datalist = OpenedPairs(
+            directory,
+            classes=classes or _MASKS[layout],
+            require=(),
+            problems_file=output.with_name(f"{output.stem}_problems.csv"),
+            **given,
+        ).datalist
+    else:
+        datalist = _of_classes(Layout(layout), directory, classes, given=given)
     datalist = replace(datalist, notes=(*datalist.notes, *describe_copies(datalist)))
     try:
         datalist.write(output)
     except OSError as error:
         _refuse_output(error.strerror or "an error")
     return datalist
+
+
+def _of_classes(
+    layout: Layout, directory: Path, classes: Sequence[str] | None, *, given: _Given
+) -> Datalist:
+    if layout is Layout.LESIONS and directory.is_dir():
+        require_lesion_table(directory)
+    if layout is Layout.CHEST_XRAY and classes is None:
+        classes = PNEUMONIA_CLASSES
+    return build_datalist(directory, classes=classes, require=None, **given)
 
 
 def _refuse_output(found: str) -> NoReturn:
@@ -120,12 +153,17 @@ def describe_copies(datalist: Datalist) -> tuple[str, ...]:
             "figures on them are too good"
         )
     contradicting = [
-        indices for indices in copies if len({items[index][1]["label"] for index in indices}) > 1
+        indices for indices in copies if len({_class(items[index][1]) for index in indices}) > 1
     ]
     if contradicting:
         example = " = ".join(names[index] for index in contradicting[0][:2])
         notes.append(f"{len(contradicting)} images stand in two classes, such as {example}")
     return tuple(notes)
+
+
+def _class(item: Item) -> int | None:
+    """The class; None for masks, which are drawn anew for a copy and mean no other class."""
+    return item["label"] if isinstance(item["label"], int) else None
 
 
 def _one_a_split(

@@ -47,7 +47,7 @@ class OpenedDataset:
     ) -> None:
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
-            _check_name(name)
+            check_split_name(name)
         self.dataset_dir = Path(dataset_dir)
         self.classes = tuple(classes)
         self.require = tuple(require)
@@ -88,13 +88,18 @@ class OpenedDataset:
         Raises:
             ConfigurationError: If there is no such split.
         """
-        _check_name(name)
+        check_split_name(name)
         if isinstance(self._indexed, DatasetError):
             return []
         return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
 
 
-def _check_name(name: str) -> None:
+def check_split_name(name: str) -> None:
+    """Refuse what is neither a split nor `all`.
+
+    Raises:
+        ConfigurationError: With the nearest right name.
+    """
     if name not in _NAMES:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME,

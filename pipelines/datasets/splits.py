@@ -44,6 +44,33 @@ def choose_groups(
     return frozenset(chosen)
 
 
+def deal_folds(groups: Sequence[str], *, folds: int, seed: int) -> tuple[int, ...]:
+    """Deal groups to parts of about the same number of films, for cross-validation.
+
+    Args:
+        groups: Group of each film.
+        folds: Number of parts.
+        seed: Another seed deals otherwise.
+
+    Returns:
+        The part of each film, from 0; films of one group are in one.
+
+    Examples:
+        >>> deal_folds(["a", "a", "b", "c"], folds=2, seed=0)
+        (0, 0, 1, 1)
+    """
+    films: dict[str, int] = defaultdict(int)
+    for group in groups:
+        films[group] += 1
+    dealt: dict[str, int] = {}
+    sizes = [0] * folds
+    # Larger groups first, so that the smaller ones can even the parts out.
+    for group in sorted(films, key=lambda name: (-films[name], _rank(name, seed))):
+        dealt[group] = min(range(folds), key=sizes.__getitem__)
+        sizes[dealt[group]] += films[group]
+    return tuple(dealt[group] for group in groups)
+
+
 def _share(
     members: Sequence[str], *, counts: Mapping[str, Mapping[int, int]], fraction: float
 ) -> list[str]:
