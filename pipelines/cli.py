@@ -136,7 +136,9 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         "datalist chest_xray data/chest_xray --output chest.json",
     )
     datalist.add_argument(
-        "layout", metavar="LAYOUT", help="chest_xray, class_folders, lesions or file"
+        "layout",
+        metavar="LAYOUT",
+        help="chest_xray, class_folders, lesions, hand_bones, mask_pairs or file",
     )
     datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
     datalist.add_argument(
