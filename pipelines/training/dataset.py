@@ -114,6 +114,12 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         for index in range(len(self.data)):
             yield np.asarray(self._prepared(index)["image"], dtype=np.float32)
 
+    def plain(self) -> Iterator[torch.Tensor]:
+        """Give every film as the network sees it without augmentation."""
+        still = Compose([part for part in self._tail.transforms if not _is_done_anew(part)])
+        for index in range(len(self.data)):
+            yield still(self._prepared(index))["image"]
+
     def _read(self, index: int, lock: Lock) -> PlainfilmError | None:
         try:
             item = self._head(self.data[index])
