@@ -4,17 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
+from pipelines.results.drawing import GROUND, MUTED, PANEL, TEXT, font, letterboxed, shortened
 
 # Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-_GROUND, _PANEL, _TEXT, _MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
 _GAP, _FRAME, _CAPTION = 16, 4, 64
 
 
@@ -68,7 +66,7 @@ def write_contact_sheet(
     down = -(-len(tiles) // across)
     width, height = tiles[0].size
     sheet = Image.new(
-        "RGB", (_GAP + across * (width + _GAP), _GAP + down * (height + _GAP)), _GROUND
+        "RGB", (_GAP + across * (width + _GAP), _GAP + down * (height + _GAP)), GROUND
     )
     for place, tile in enumerate(tiles):
         row, column = divmod(place, across)
@@ -80,44 +78,19 @@ def write_contact_sheet(
 def _tile(pixels: Pixels, caption: Caption, side: int) -> Image.Image:
     colour = _COLOURS[caption.colour % len(_COLOURS)]
     outer = side + 2 * _FRAME
-    tile = Image.new("RGB", (outer, outer + _CAPTION), _GROUND)
+    tile = Image.new("RGB", (outer, outer + _CAPTION), GROUND)
     draw = ImageDraw.Draw(tile)
-    draw.rectangle((0, 0, outer - 1, outer - 1), fill=_PANEL, outline=colour, width=_FRAME)
-    film = _letterboxed(pixels, side)
+    draw.rectangle((0, 0, outer - 1, outer - 1), fill=PANEL, outline=colour, width=_FRAME)
+    film = letterboxed(pixels, side)
     tile.paste(film, ((outer - film.width) // 2, (outer - film.height) // 2))
 
-    label, name = _font(17, bold=True), _font(12)
+    label, name = font(17, bold=True), font(12)
     room = outer - int(label.getlength(caption.value)) - _GAP
-    draw.text((0, outer + 8), _shortened(caption.title, label, room), fill=colour, font=label)
-    draw.text((outer, outer + 8), caption.value, fill=_TEXT, font=label, anchor="ra")
+    draw.text((0, outer + 8), shortened(caption.title, label, room), fill=colour, font=label)
+    draw.text((outer, outer + 8), caption.value, fill=TEXT, font=label, anchor="ra")
     bar = outer + 34
     if caption.share is not None:
         draw.rectangle((0, bar, outer - 1, bar + 4), fill="#33383E")
         draw.rectangle((0, bar, round(caption.share * (outer - 1)), bar + 4), fill=colour)
-    draw.text((0, bar + 11), _shortened(caption.filename, name, outer), fill=_MUTED, font=name)
+    draw.text((0, bar + 11), shortened(caption.filename, name, outer), fill=MUTED, font=name)
     return tile
-
-
-def _letterboxed(pixels: Pixels, side: int) -> Image.Image:
-    levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    grey = levels.shape[0] == 1
-    image = Image.fromarray(levels[0] if grey else np.moveaxis(levels, 0, -1))
-    scale = side / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Leave out the beginning of what does not fit: the end tells files apart."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    if font.getlength(shown) <= width:
-        return shown
-    while shown and font.getlength(f"…{shown}") > width:
-        shown = shown[1:]
-    return f"…{shown}"
-
-
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Open the font that matplotlib brings: it is on every machine and knows most scripts."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)

@@ -1,0 +1,42 @@
+"""What pictures of predictions are put together from: films on a panel, and lettering."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageFont
+
+from pipelines.radiograph import Pixels
+
+GROUND, PANEL, TEXT, MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
+
+
+def letterboxed(pixels: Pixels, side: int) -> Image.Image:
+    """Return a film as a picture whose longer side is `side`, with its aspect ratio.
+
+    Args:
+        pixels: 0 to 1, (1 or 3, height, width).
+        side: Length of the longer side in pixels.
+    """
+    levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    grey = levels.shape[0] == 1
+    image = Image.fromarray(levels[0] if grey else np.moveaxis(levels, 0, -1))
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def shortened(text: str, lettering: ImageFont.FreeTypeFont, width: int) -> str:
+    """Leave out the beginning of what does not fit: the end tells files apart."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    if lettering.getlength(shown) <= width:
+        return shown
+    while shown and lettering.getlength(f"…{shown}") > width:
+        shown = shown[1:]
+    return f"…{shown}"
+
+
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Open the font that matplotlib brings: it is on every machine and knows most scripts."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
