@@ -22,12 +22,14 @@ class Segment:
         shape: Which kind of bone.
         length: Length in hand units.
         half_width: Half the width at the widest part, in hand units.
+        base: Factor on the width of the base, around 1.
     """
 
     number: int
     shape: BoneShape
     length: float
     half_width: float
+    base: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ _PROXIMAL, _MIDDLE, _DISTAL = BoneShape.PROXIMAL, BoneShape.MIDDLE, BoneShape.DI
 
 RAYS: tuple[Ray, ...] = (
     Ray(
-        (102, 19),
+        (100, 18),
         38.0,
         34.0,
         (
@@ -62,44 +64,44 @@ RAYS: tuple[Ray, ...] = (
         ),
     ),
     Ray(
-        (54, 45),
+        (54, 41),
         5.6,
         35.0,
         (
-            Segment(7, _METACARPAL, 226, 26),
+            Segment(7, _METACARPAL, 226, 26, 1.36),
             Segment(6, _PROXIMAL, 147, 27),
             Segment(5, _MIDDLE, 78, 21),
             Segment(4, _DISTAL, 46, 15),
         ),
     ),
     Ray(
-        (2, 45),
+        (2, 42),
         0.8,
         35.0,
         (
-            Segment(11, _METACARPAL, 224, 26),
+            Segment(11, _METACARPAL, 224, 26, 1.06),
             Segment(10, _PROXIMAL, 160, 28),
             Segment(9, _MIDDLE, 92, 22),
             Segment(8, _DISTAL, 52, 16),
         ),
     ),
     Ray(
-        (-39, 43),
+        (-39, 40),
         -9.5,
         32.0,
         (
-            Segment(15, _METACARPAL, 195, 23),
+            Segment(15, _METACARPAL, 195, 23, 1.02),
             Segment(14, _PROXIMAL, 148, 25),
             Segment(13, _MIDDLE, 90, 20),
             Segment(12, _DISTAL, 53, 15),
         ),
     ),
     Ray(
-        (-71, 37),
+        (-70, 33),
         -19.5,
         28.0,
         (
-            Segment(19, _METACARPAL, 172, 22),
+            Segment(19, _METACARPAL, 172, 22, 1.26),
             Segment(18, _PROXIMAL, 116, 20),
             Segment(17, _MIDDLE, 60, 15.5),
             Segment(16, _DISTAL, 43, 12.5),
@@ -115,6 +117,7 @@ PLATES: MappingProxyType[BoneShape, float] = MappingProxyType(
 
 
 _EVEN_ENDS = 0.8
+_FULL_CARPALS = 0.88
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +145,17 @@ class Person:
     @property
     def joint_space(self) -> float:
         """Factor on the width of joint spaces: cartilage has not yet turned to bone in a child."""
-        return 1 + 1.2 * (1 - self.maturity)
+        return 1 + 1.2 * max(0.0, _FULL_CARPALS - self.maturity)
 
     @property
     def carpal_size(self) -> float:
         """Size of the carpal bones as a share of an adult's."""
-        return 1 - 0.6 * (1 - self.maturity)
+        return 1.03 - 0.75 * max(0.0, _FULL_CARPALS - self.maturity)
+
+    @property
+    def roundness(self) -> float:
+        """0 for the carpal bones of an adult, towards 1 for the discs that a child's are."""
+        return max(0.0, 1.3 * (_FULL_CARPALS - self.maturity))
 
     @property
     def has_narrow_ends(self) -> bool:
@@ -190,9 +198,10 @@ def vary_rays(person: Person, random: np.random.Generator) -> Iterator[Ray]:
                 segment.shape,
                 segment.length * finger * kinds[segment.shape] * random.normal(1, 0.03),
                 segment.half_width * person.thickness * random.normal(1, 0.04),
+                segment.base * random.normal(1, 0.06),
             )
             for segment in ray.segments
         )
-        base = (ray.base[0] + random.normal(0, 2), ray.base[1] + random.normal(0, 2))
+        base = (ray.base[0] + random.normal(0, 2.5), ray.base[1] + random.normal(0, 3))
         angle = ray.angle + random.normal(0, 1.2)
         yield Ray(base, angle, ray.flesh * person.flesh * random.normal(1, 0.03), segments)

@@ -195,6 +195,7 @@ def long_bone(
     half_width: float,
     random: np.random.Generator,
     slimness: float = 1.0,
+    base: float = 1.0,
 ) -> Points:
     """Draw a bone of a finger with its base at the origin and its head at (0, `length`).
 
@@ -204,13 +205,15 @@ def long_bone(
         half_width: Half the width at the widest part, in hand units.
         random: Source of what differs from bone to bone.
         slimness: Factor on the width of the shaft alone, around 1.
+        base: Factor on the width of the base alone, around 1.
 
     Returns:
         Corners for `closed_curve`, (n, 2), hand units.
     """
     profile = np.array(_PROFILES[shape])
     shaft = np.exp(-(((profile[:, 1] - 0.5) / 0.22) ** 2))
-    across = profile[:, 0] * (1 + (slimness - 1) * shaft) * half_width
+    foot = np.exp(-((profile[:, 1] / 0.15) ** 2))
+    across = profile[:, 0] * (1 + (slimness - 1) * shaft + (base - 1) * foot) * half_width
     along = profile[:, 1] * length
     slant = random.normal(0, 0.06)
     sides = []

@@ -115,6 +115,7 @@ def _finger_bone(
         half_width=segment.half_width,
         random=shapes,
         slimness=float(shapes.normal(1.02, 0.07)),
+        base=segment.base,
     )
     level = (PLATES[segment.shape] + shapes.normal(0, 0.008)) * length
     narrowing = shapes.uniform(0.2, 0.7) * (0.9 - person.maturity)

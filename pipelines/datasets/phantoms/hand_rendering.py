@@ -104,18 +104,22 @@ def attenuate(hand: Hand, placement: Placement, *, side: int, random: np.random.
         mesh=random.uniform(0.03, 0.2),
         texture=_texture(placement.scale, random),
         openness=hand.person.openness,
-        gap=1 + 3.2 * (1 - hand.person.maturity),
+        gap=random.uniform(0.8, 2.2) + 3.2 * (1 - hand.person.maturity),
     )
     share = random.uniform(0.85, 1.9) * hand.person.density
+    # Bones that cross are flat where they do: less than the sum of both.
+    power = random.uniform(1.0, 2.0)
+    crossed = np.zeros_like(total)
     for bone in hand.bones:
         window, path = _bone(bone, placement, side=side, look=look)
-        total[window] += share * path
+        crossed[window] += path**power
+    total += share * crossed ** (1 / power)
     for pebble in hand.pebbles:
         center = placement.to_pixels(np.array([[pebble.x, pebble.y]]))[0]
         disc = np.zeros_like(total)
         middle = (round(center[0]), round(center[1]))
         cv2.circle(disc, middle, round(pebble.radius * placement.scale), 1.0, -1)
-        total += 0.5 * share * cv2.GaussianBlur(disc, (0, 0), 1.2 * placement.scale)
+        total += 0.3 * share * cv2.GaussianBlur(disc, (0, 0), 1.2 * placement.scale)
     return total
 
 
@@ -164,7 +168,7 @@ def _towards_arm(placement: Placement, shape: tuple[int, int]) -> Plane:
 def _texture(scale: float, random: np.random.Generator) -> Plane:
     """The mesh of spongy bone, drawn out along y; unit deviation."""
     noise = random.standard_normal((_TEXTURE_SIDE, _TEXTURE_SIDE), dtype=np.float32)
-    long, wide = random.uniform(1.2, 3.0) * scale, random.uniform(0.6, 1.1) * scale
+    long, wide = random.uniform(0.8, 2.6) * scale, random.uniform(0.4, 1.0) * scale
     fine = cv2.GaussianBlur(noise, (0, 0), sigmaX=wide, sigmaY=long)
     fine -= cv2.GaussianBlur(fine, (0, 0), 4 * scale)
     return np.asarray(fine / (fine.std() + 1e-6), dtype=np.float32)
@@ -209,9 +213,10 @@ def _bone(
         rim = _stroke(line, shape, scale, 3.0 + 2 * look.gap)
         rim -= _stroke(line, shape, scale, 2 * look.gap)
         path *= 1 + 0.25 * np.clip(rim, 0, 1)
-        path *= 1 - 0.75 * look.openness * _stroke(line, shape, scale, look.gap)
+        path *= 1 - 0.9 * look.openness * _stroke(line, shape, scale, look.gap)
     strength = bone.strength * (radius / 22) ** 0.6
-    return window, np.asarray(strength * path * (soft / np.float32(255)), dtype=np.float32)
+    weighted = np.clip(strength * path, 0, None) * (soft / np.float32(255))
+    return window, np.asarray(weighted, dtype=np.float32)
 
 
 def _chord(depth: Plane, radius: float) -> Plane:

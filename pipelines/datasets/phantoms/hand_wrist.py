@@ -31,6 +31,7 @@ def lay_carpals(draw: Draw, *, stretch: Points) -> list[Bone]:
         The bones, with what they overlap of each other.
     """
     shapes, person = draw.shapes, draw.person
+    size = person.carpal_size * shapes.normal(1.03, 0.035)
     shear = np.array([[1.0, shapes.normal(0, 0.05)], [shapes.normal(0, 0.04), 1.0]])
     bones = []
     for name, template in CARPALS.items():
@@ -42,7 +43,7 @@ def lay_carpals(draw: Draw, *, stretch: Points) -> list[Bone]:
         if name == "Trapezium":
             angle = float(np.radians(0.3 * (draw.pose.thumb - 38)))
             offset = placed(offset, origin=(0, 0), angle=angle)
-        offset = _rounder(offset, 1 - person.maturity) * person.carpal_size
+        offset = _rounder(offset, person.roundness) * size
         outline = closed_curve(center + offset, count=OUTLINE_POINTS)
         folds = [_facet(outline, shapes) for _ in range(shapes.integers(0, 3))]
         if name == "Hamate":
@@ -100,6 +101,8 @@ def _forearm_bone(
     across = (corners[:, 0] - center) * width
     if person.has_narrow_ends:
         across[corners[:, 1] > _PLATE_LEVEL] *= 0.55 + 0.5 * person.maturity
+    apart = abs(shapes.normal(0, 5)) + 10 * max(0.0, person.thickness - 1)
+    center += apart if name == "Radius" else -apart
     corners[:, 0] = center + across
     corners[:, 1] -= gap
     line = np.array(plate, dtype=np.float64)
