@@ -1,19 +1,26 @@
 """A running average of the weights, which is what is validated and shipped."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason
+
+_START = 10
 
 
 def build_average(network: nn.Module, *, decay: float) -> AveragedModel:
     """Return a copy of `network` that follows it with exponential decay.
 
-    Batch-norm statistics are averaged with the weights.
+    The average begins short: after n steps the share of the old average is at most
+    (1 + n) / (10 + n), so that random first weights are forgotten as training goes on and not a
+    fixed number of steps later. Batch-norm statistics are averaged with the weights.
 
     Args:
         network: The network in training.
-        decay: Share of the old average kept at each step, 0 (follow at once) to less than 1.
+        decay: Largest share of the old average kept at each step, 0 (follow at once) to below 1.
 
     Raises:
         ConfigurationError: If `decay` is out of its range.
@@ -25,6 +32,17 @@ def build_average(network: nn.Module, *, decay: float) -> AveragedModel:
         raise ConfigurationError(
             Reason.CONFIGURATION, f"expected a decay from 0 to below 1, got {decay}"
         )
-    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def follow(
+        averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], steps: torch.Tensor
+    ) -> None:
+        share = 1 - min(decay, (1 + int(steps)) / (_START + int(steps)))
+        for old, new in zip(averaged, current, strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, share)
+            else:
+                old.copy_(new)  # a count of batches, not a weight
+
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     return average.eval()
