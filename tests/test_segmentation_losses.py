@@ -18,8 +18,8 @@ def test_loss_is_the_weighed_sum_of_dice_over_the_batch_and_cross_entropy(batch)
     chance, truth = torch.sigmoid(logits), labels.float()
     overlap, total = (chance * truth).sum((0, 2, 3)), (chance + truth).sum((0, 2, 3))
     dice = (1 - (2 * overlap + 1e-5) / (total + 1e-5)).mean()
-    expected = 0.3 * dice + 0.7 * binary_cross_entropy_with_logits(logits, truth)
-    assert LayerLoss(dice_weight=0.3)(logits, labels) == pytest.approx(float(expected), rel=1e-5)
+    expected = dice + 0.7 * binary_cross_entropy_with_logits(logits, truth)
+    assert LayerLoss(pixel_weight=0.7)(logits, labels) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_without_exponent_focal_loss_is_cross_entropy(batch):
@@ -42,11 +42,11 @@ def test_film_by_film_a_missed_small_mask_counts_more(batch):
     labels[1, 0, 0, 0] = 1
     logits = (labels.float() * 2 - 1) * 20
     logits[1] = -20
-    by_film = LayerLoss(dice_weight=1, batch_dice=False)(logits, labels)
-    assert by_film > LayerLoss(dice_weight=1)(logits, labels) + 0.4
+    by_film = LayerLoss(pixel_weight=0, batch_dice=False)(logits, labels)
+    assert by_film > LayerLoss(pixel_weight=0)(logits, labels) + 0.4
 
 
-@pytest.mark.parametrize("wrong", [{"pixels": "dice"}, {"gamma": -1}, {"dice_weight": 1.5}])
+@pytest.mark.parametrize("wrong", [{"pixels": "dice"}, {"gamma": -1}, {"pixel_weight": -0.5}])
 def test_arguments_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigurationError, match="expected pixels 'cross_entropy' or 'focal'"):
         LayerLoss(**wrong)
