@@ -1,0 +1,231 @@
+"""Films for a detector of anomalies: normal ones to train on, labels for the evaluation alone."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.datasets.class_folders import find_class_folders
+from pipelines.datasets.datalist import Datalist, Item, check_split
+from pipelines.datasets.datalist_files import find_listed_films
+from pipelines.datasets.films import (
+    SPLITS,
+    FilmsFound,
+    LabelledFilm,
+    LayoutError,
+    Split,
+    class_key,
+)
+from pipelines.datasets.flat_folder import find_flat_films, is_flat
+from pipelines.datasets.groups import find_patients, tie_groups
+from pipelines.datasets.near_copies import near_copy_groups
+from pipelines.datasets.opened import check_split_name
+from pipelines.datasets.splits import choose_groups
+from pipelines.errors import DatasetError
+
+CLASSES = ("normal", "anomalous")
+"""Class names of every such data set, whatever its folders are called."""
+
+
+class AnomalyDataset:
+    """Normal films in a training split, and normal and anomalous ones to judge the score on.
+
+    Near copies of one film (see `near_copies`) and films of one patient stand in one split.
+    Anomalous films never train: those that no split or folder puts into the test split validate.
+
+    Args:
+        dataset_dir: A flat folder of films, all taken as normal; a folder of class folders, with or
+            without split folders above them; or a datalist file with a class for each film.
+        normal_classes: Classes whose films are normal; all others are anomalous. It says nothing
+            about a flat folder.
+        require: Splits that must have normal films; `all` takes any.
+        val_fraction: Share of the films for validation, by group, where no split is given.
+        test_fraction: Share of the films for testing, by group, where no split is given.
+        seed: Seed of the split.
+
+    Raises:
+        ConfigurationError: If `require` names no split, or a number is out of its range.
+    """
+
+    classes = CLASSES
+
+    def __init__(
+        self,
+        dataset_dir: str | Path,
+        *,
+        normal_classes: Sequence[str] = (),
+        require: Sequence[str] = ("train", "val"),
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+        for name in require:
+            check_split_name(name)
+        self.dataset_dir = Path(dataset_dir)
+        self.normal_classes = tuple(normal_classes)
+        self.require = tuple(require)
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.seed = seed
+
+    @cached_property
+    def _indexed(self) -> Datalist | DatasetError:
+        try:
+            return self._build()
+        except DatasetError as error:
+            return error
+
+    @property
+    def datalist(self) -> Datalist:
+        """The index of the films.
+
+        Raises:
+            DatasetError: If the folder or file cannot be used, or a required split lacks films.
+        """
+        if isinstance(self._indexed, DatasetError):
+            raise self._indexed
+        return self._indexed
+
+    def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
+        """Return the films of a split; a data set that cannot be used has none.
+
+        Raises:
+            ConfigurationError: If there is no such split.
+        """
+        check_split_name(name)
+        if isinstance(self._indexed, DatasetError):
+            return []
+        return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
+
+    def _build(self) -> Datalist:
+        found = find_anomaly_films(self.dataset_dir, normal_classes=self.normal_classes)
+        patients = [patient.group for patient in find_patients(found.films)]
+        copies = near_copy_groups(
+            [film.name for film in found.films], [film.path for film in found.films]
+        )
+        groups = tie_groups(patients, _members(copies))
+        splits = self._splits(found.films, groups)
+        parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
+        for film, group, split in zip(found.films, groups, splits, strict=True):
+            parts[split].append({"image": str(film.path), "label": film.label, "group": group})
+        self._check_required(parts)
+        note = f"{len(found.films)} films are {len(set(groups))} films and their near copies"
+        return Datalist(CLASSES, **parts, root=found.root.absolute(), notes=(*found.notes, note))
+
+    def _splits(self, films: Sequence[LabelledFilm], groups: Sequence[str]) -> list[Split]:
+        """Keep given splits, but train on normal films alone; make those that are missing."""
+        _refuse_shared_groups(films, groups)
+        given = {film.split for film in films}
+        splits: list[Split] = [film.split or "train" for film in films]
+        for number, (part, share) in enumerate(self._shares(given).items()):
+            pool = [place for place, split in enumerate(splits) if split == "train"]
+            chosen = choose_groups(
+                [groups[place] for place in pool],
+                [films[place].label for place in pool],
+                fraction=share,
+                seed=self.seed + number,
+            )
+            for place in pool:
+                splits[place] = part if groups[place] in chosen else "train"
+        anomalous = {group for group, film in zip(groups, films, strict=True) if film.label}
+        return [
+            "val" if split == "train" and group in anomalous else split
+            for split, group in zip(splits, groups, strict=True)
+        ]
+
+    def _shares(self, given: Collection[Split | None]) -> dict[Split, float]:
+        """Shares of the films that are held out, where the data set itself does not say."""
+        only_test = "test" in self.require and "train" not in self.require
+        if given == {None} and only_test and not self.test_fraction:
+            return {"test": 1.0}
+        shares: dict[Split, float] = {}
+        if given == {None}:
+            shares["test"] = self.test_fraction
+        if "val" not in given:
+            shares["val"] = self.val_fraction
+        return shares
+
+    def _check_required(self, parts: dict[Split, list[Item]]) -> None:
+        lacking = [
+            name
+            for name in SPLITS
+            if name in self.require and not any(item["label"] == 0 for item in parts[name])
+        ]
+        if lacking:
+            raise LayoutError(
+                f"expected normal films in {' and '.join(self.require)}, got none in "
+                f"{' and '.join(lacking)}",
+                remedy="add films, or change val_fraction and test_fraction; near copies of one "
+                "film stand in one split",
+            )
+
+
+def find_anomaly_films(source: Path, *, normal_classes: Sequence[str]) -> FilmsFound:
+    """Read a flat folder, class folders or a datalist file; label 0 is normal, 1 anomalous.
+
+    Args:
+        source: The folder or file.
+        normal_classes: See `AnomalyDataset`.
+
+    Returns:
+        The films, by name.
+
+    Raises:
+        LayoutError: If nothing is there, a folder is neither flat nor has class folders, or none of
+            its classes is a normal one.
+    """
+    if source.is_file():
+        return _relabelled(find_listed_films(source, classes=None), normal_classes)
+    if not source.is_dir():
+        raise LayoutError(
+            "expected the folder of a data set or a datalist file, got a path where nothing is",
+            remedy="check --dataset_dir (or --data)",
+        )
+    if is_flat(source):
+        return find_flat_films(source, classes=CLASSES)
+    return _relabelled(find_class_folders(source), normal_classes)
+
+
+def _relabelled(found: FilmsFound, normal_classes: Sequence[str]) -> FilmsFound:
+    if found.classes == CLASSES:
+        return found
+    normal = {class_key(name) for name in normal_classes}
+    missing = sorted(normal - {class_key(name) for name in found.classes})
+    if missing or not normal:
+        raise LayoutError(
+            f"expected the normal classes among the classes {', '.join(found.classes)}, got "
+            f"{', '.join(normal_classes) or 'none'}",
+            remedy="set normal_classes to those whose films are normal, or give a flat folder of "
+            "normal films",
+        )
+    is_normal = [class_key(name) in normal for name in found.classes]
+    films = tuple(replace(film, label=int(not is_normal[film.label])) for film in found.films)
+    return replace(found, classes=CLASSES, films=films)
+
+
+def _members(groups: Sequence[str]) -> list[list[int]]:
+    members: dict[str, list[int]] = {}
+    for place, group in enumerate(groups):
+        members.setdefault(group, []).append(place)
+    return [places for places in members.values() if len(places) > 1]
+
+
+def _refuse_shared_groups(films: Sequence[LabelledFilm], groups: Sequence[str]) -> None:
+    """Refuse given splits that share near copies of normal films.
+
+    Raises:
+        LayoutError: With one film of each such group and split.
+    """
+    sides: dict[str, dict[Split, str]] = {}
+    for film, group in zip(films, groups, strict=True):
+        if film.split is not None and film.label == 0:
+            sides.setdefault(group, {}).setdefault(film.split, film.name)
+    shared = [" and ".join(names.values()) for names in sides.values() if len(names) > 1]
+    if shared:
+        raise LayoutError(
+            f"expected copies of one film in one split, got {len(shared)} films in several",
+            shared,
+            remedy="give the folder of one split, or move the copies to one side",
+        )
