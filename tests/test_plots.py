@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import RunError
-from pipelines.evaluation import plots
+from pipelines.evaluation import pictures, plots
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import evaluate
 from pipelines.evaluation.operating_point import OperatingPoint
@@ -45,7 +45,7 @@ def test_pictures_show_the_cases(draw, tmp_path):
     labels = np.arange(100) % 2
     cases, evaluation = make(labels, generator.normal(4.0 * labels - 2, 2))
     draw(tmp_path / "picture.png", cases, evaluation=evaluation)
-    assert rgb(plots.BLUE) in colours(tmp_path / "picture.png")
+    assert rgb(pictures.BLUE) in colours(tmp_path / "picture.png")
 
 
 @pytest.mark.parametrize("draw", PICTURES)
@@ -66,7 +66,7 @@ def test_confusion_matrix(labels, tmp_path):
 def test_a_picture_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), plots.picture_file(path, (2, 2)):
+    with pytest.raises(ZeroDivisionError), pictures.picture_file(path, (2, 2)):
         raise ZeroDivisionError
     assert path.read_bytes() == b"old"
 
@@ -81,7 +81,7 @@ def test_curves_of_a_log_with_gaps_text_and_a_cut_row(tmp_path):
     )
     draw_training_curves(tmp_path / "curves.png", log)
     found = colours(tmp_path / "curves.png")
-    assert {rgb(plots.BLUE), rgb(plots.VERMILION), rgb(plots.GREY)} <= found
+    assert {rgb(pictures.BLUE), rgb(pictures.VERMILION), rgb(pictures.GREY)} <= found
     # Loss, AUROC and learning rate, in two columns.
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (round(2 * 4.2 * 150), round(2 * 3.1 * 150))

@@ -65,7 +65,8 @@ def test_metrics_say_what_was_done(written):
     assert said["interval"]["seed"] == 3
 
     table = rows(folder / "metrics.csv")
-    assert list(table[0]) == ["metric", "value", "ci_low", "ci_high"]
+    assert list(table[0]) == ["metric", "value", "ci_low", "ci_high", "title"]
+    assert {row["title"] for row in table} > {"Sensitivity (recall)", "PPV (precision)"}
     assert [row["metric"] for row in table] == list(TITLES)
     for row in table:
         of_json = said["metrics"][row["metric"]]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.evaluation.bootstrap import bootstrap_intervals
-from pipelines.evaluation.calibration import log_odds, probabilities, probability_of
+from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Floats
 from pipelines.evaluation.one_against_rest import EveryClass, OneAgainstRest
-from pipelines.evaluation.thresholds import decide
+from pipelines.evaluation.questions import POSITIVE, ask
 
 TITLES: Mapping[str, str] = {
     "accuracy": "Accuracy",
@@ -74,7 +74,7 @@ def figure_titles(classes: Sequence[str], positive_classes: Sequence[str] = ()) 
     }
     if positive_classes:
         group = " + ".join(positive_classes)
-        found |= {f"{name}_positive": f"{title}, {group}" for name, title in TITLES.items()}
+        found |= {f"{name}_{POSITIVE}": f"{title}, {group}" for name, title in TITLES.items()}
     for each in classes:
         found |= {f"{name}_{each}": f"{TITLES[name]}, {each}" for name in OF_CLASS}
     return found
@@ -112,13 +112,14 @@ def classification_figures(
     Returns:
         The figures by name, in the order of `figure_titles`.
     """
-    statistic = _statistic(
-        cases,
-        temperature=temperature,
-        bias=bias,
-        threshold=threshold,
-        positive=[cases.classes.index(name) for name in positive_classes],
-    )
+    calibration = {"temperature": temperature, "bias": bias}
+    questions = ask(cases, threshold=threshold, positive_classes=positive_classes, **calibration)
+    statistic: Callable[[Floats], Mapping[str, Floats]]
+    if len(cases.classes) == TWO_CLASSES:
+        statistic = OneAgainstRest(questions[0]).of_two
+    else:
+        calibrated = probabilities(cases.logits, **calibration)
+        statistic = EveryClass(cases.labels, calibrated, questions=questions)
 
     def quietly(weights: Floats) -> Mapping[str, Floats]:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -130,39 +131,6 @@ def classification_figures(
         name: _figure(float(values[name][0]), intervals[name])
         for name in figure_titles(cases.classes, positive_classes)
     }
-
-
-def _statistic(
-    cases: Cases,
-    *,
-    temperature: float,
-    bias: float,
-    threshold: float | None,
-    positive: Sequence[int],
-) -> Callable[[Floats], Mapping[str, Floats]]:
-    calibrated = probabilities(cases.logits, temperature, bias)
-    if len(cases.classes) == TWO_CLASSES:
-        called = decide(calibrated, threshold=threshold)
-        return OneAgainstRest(
-            cases.labels == 1, called == 1, odds=cases.logits, probability=calibrated[:, 1]
-        ).of_two
-    called = decide(calibrated, threshold=threshold, positive=positive)
-
-    def against_rest(members: Sequence[int]) -> OneAgainstRest:
-        return OneAgainstRest(
-            np.isin(cases.labels, members),
-            np.isin(called, members),
-            odds=log_odds(cases.logits, temperature, members),
-            probability=probability_of(calibrated, members),
-        )
-
-    return EveryClass(
-        cases.labels,
-        called,
-        classes={name: against_rest([index]) for index, name in enumerate(cases.classes)},
-        group=against_rest(positive) if positive else None,
-        calibrated=calibrated,
-    )
 
 
 def _figure(value: float, interval: tuple[float, float] | None) -> Figure:

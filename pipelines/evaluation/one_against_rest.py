@@ -5,38 +5,27 @@ bootstrap, so that a value and its interval cannot disagree. A figure whose deno
 NaN.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.evaluation.cases import Floats, Integers
+from pipelines.evaluation.questions import Booleans, Question
 
 RELIABILITY_BINS = 10
 """Bins of equal width over a probability, for the ECE and the reliability diagram."""
 
-Booleans = npt.NDArray[np.bool_]
-
 
 class OneAgainstRest:
-    """Figures for rows of weights.
+    """Figures of one question for rows of weights."""
 
-    Args:
-        truth: (n,), whether a case belongs to the class.
-        called: (n,), whether it was called so.
-        odds: (n,), log odds of the class. Ranks come from these: far from 0, different odds give
-            one and the same probability in floating point.
-        probability: (n,), calibrated probability of the class.
-    """
-
-    def __init__(
-        self, truth: Booleans, called: Booleans, *, odds: Floats, probability: Floats
-    ) -> None:
+    def __init__(self, question: Question) -> None:
+        truth, called = question.truth, question.called
         self._counted = np.stack([truth & called, truth, called], axis=1).astype(np.float64)
-        self._residual = probability - truth
-        self._bins = reliability_bin(probability)
-        self._ranks = _Ranks.of(truth, odds)
+        self._residual = question.probability - truth
+        self._bins = reliability_bin(question.probability)
+        self._ranks = _Ranks.of(truth, question.odds)
 
     def of_class(self, weights: Floats) -> dict[str, Floats]:
         """Compute what is told of each class for each row of weights (rows, n).
@@ -84,26 +73,21 @@ class EveryClass:
 
     Args:
         labels: (n,), index of the true class.
-        called: (n,), index of the called one.
-        classes: One question for each class, in order.
-        group: The question of the positive classes together, or None.
         calibrated: (n, classes), calibrated probabilities.
+        questions: Of these cases, those of the classes first.
     """
 
     def __init__(
-        self,
-        labels: Integers,
-        called: Integers,
-        *,
-        classes: Mapping[str, OneAgainstRest],
-        group: OneAgainstRest | None,
-        calibrated: Floats,
+        self, labels: Integers, calibrated: Floats, *, questions: Sequence[Question]
     ) -> None:
-        self._classes = classes
-        self._group = group
-        each = np.eye(len(classes))
-        self._correct = (labels == called).astype(np.float64)
-        self._truth, self._called = each[labels], each[called]
+        of_classes = questions[: calibrated.shape[1]]
+        self._classes = {each.suffix: OneAgainstRest(each) for each in of_classes}
+        self._groups = {each.suffix: OneAgainstRest(each) for each in questions[len(of_classes) :]}
+        self._truth, self._called = (
+            np.stack(columns, axis=1).astype(np.float64)
+            for columns in zip(*((each.truth, each.called) for each in of_classes), strict=True)
+        )
+        self._correct = (self._truth * self._called).sum(axis=1)
         self._squared = ((calibrated - self._truth) ** 2).sum(axis=1)
         confidence = calibrated.max(axis=1)
         self._residual = confidence - (calibrated.argmax(axis=1) == labels)
@@ -111,7 +95,7 @@ class EveryClass:
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """Compute each figure for each row of weights (rows, n); NaN where undefined."""
-        of_classes = {name: each.of_class(weights) for name, each in self._classes.items()}
+        of_classes = {suffix: each.of_class(weights) for suffix, each in self._classes.items()}
         names = next(iter(of_classes.values()))
         means = {name: np.mean([f[name] for f in of_classes.values()], axis=0) for name in names}
         total = weights.sum(axis=1)
@@ -123,10 +107,9 @@ class EveryClass:
             "brier": weights @ self._squared / total,
             "ece": calibration_error(weights, self._residual, bins=self._bins),
         }
-        if self._group is not None:
-            found |= {f"{k}_positive": v for k, v in self._group.of_two(weights).items()}
-        for name, figures in of_classes.items():
-            found |= {f"{k}_{name}": v for k, v in figures.items()}
+        of_groups = {suffix: each.of_two(weights) for suffix, each in self._groups.items()}
+        for suffix, figures in (of_classes | of_groups).items():
+            found |= {name + suffix: values for name, values in figures.items()}
         return found
 
     def _correlation(self, weights: Floats, total: Floats) -> Floats:

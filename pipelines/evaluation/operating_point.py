@@ -22,6 +22,7 @@ from pipelines.evaluation.cases import (
     logits_of_classes,
 )
 from pipelines.evaluation.figures import Figure, classification_figures
+from pipelines.evaluation.questions import POSITIVE, Question, ask
 from pipelines.evaluation.thresholds import Criterion, decide
 from pipelines.files import write_json
 from pipelines.predictions import Classification
@@ -112,11 +113,11 @@ class OperatingPoint:
             return given == self.classes[1:]
         if given == ():
             return self.criterion == "argmax"
-        # A class called `positive` would take the names of the figures of all of them together.
+        # A class of that name would take the names of the figures of all of them together.
         return (
             _are_names(given, at_least=1)
             and set(given) < set(self.classes)
-            and "positive" not in self.classes
+            and POSITIVE not in self.classes
         )
 
     def _has_threshold(self) -> bool:
@@ -186,15 +187,25 @@ class OperatingPoint:
     def figures_of(
         self, cases: Cases, *, resamples: int = 2000, seed: int = 0
     ) -> dict[str, Figure]:
-        """Compute the figures of cases with these classes, see `classification_figures`."""
+        """Compute the figures of cases of these classes, see `classification_figures`."""
         return classification_figures(
             cases,
             temperature=self.temperature,
             bias=self.bias,
             threshold=self.threshold,
-            positive_classes=self.positive_classes if len(self.classes) > TWO_CLASSES else (),
+            positive_classes=self.positive_classes,
             resamples=resamples,
             seed=seed,
+        )
+
+    def questions_of(self, cases: Cases) -> list[Question]:
+        """Ask for the classes of cases of these classes, see `ask`."""
+        return ask(
+            cases,
+            temperature=self.temperature,
+            bias=self.bias,
+            threshold=self.threshold,
+            positive_classes=self.positive_classes,
         )
 
     def save(self, path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from pipelines.evaluation import plots
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation, evaluate, threshold_origin
+from pipelines.evaluation.figures import figure_titles
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
 from pipelines.files import write_csv, write_json
@@ -25,7 +26,7 @@ def write_evaluation(
     """Evaluate cases and write all that a reader may want to see.
 
     `metrics.json`, `metrics.csv`, `predictions.csv`, `confusion_matrix.csv`,
-    `confusion_matrix.png`, `scores.png`, `reliability.png`, and where both classes have cases
+    `confusion_matrix.png`, `scores.png`, `reliability.png`, and where every class has cases
     `roc.png` and `precision_recall.png`.
 
     Args:
@@ -42,11 +43,8 @@ def write_evaluation(
     write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
         output_dir / "metrics.csv",
-        ["metric", "value", "ci_low", "ci_high"],
-        (
-            {"metric": name, "value": figure.value, "ci_low": figure.low, "ci_high": figure.high}
-            for name, figure in evaluation.figures.items()
-        ),
+        ["metric", "value", "ci_low", "ci_high", "title"],
+        _metric_rows(evaluation),
     )
     columns = prediction_columns(cases.classes)
     write_csv(
@@ -58,7 +56,7 @@ def write_evaluation(
     plots.draw_confusion_matrix(output_dir / "confusion_matrix.png", evaluation)
     plots.draw_scores(output_dir / "scores.png", cases, evaluation=evaluation)
     plots.draw_reliability(output_dir / "reliability.png", cases, evaluation=evaluation)
-    if np.ptp(cases.labels):
+    if len(np.unique(cases.labels)) == len(cases.classes):
         plots.draw_roc(output_dir / "roc.png", cases, evaluation=evaluation)
         plots.draw_precision_recall(
             output_dir / "precision_recall.png", cases, evaluation=evaluation
@@ -90,6 +88,19 @@ def _metrics(evaluation: Evaluation) -> dict[str, object]:
         "metrics": {name: asdict(figure) for name, figure in evaluation.figures.items()},
         "confusion_matrix": evaluation.confusion.tolist(),
     }
+
+
+def _metric_rows(evaluation: Evaluation) -> Iterator[dict[str, object]]:
+    point = evaluation.operating_point
+    for name, title in figure_titles(point.classes, point.positive_classes).items():
+        figure = evaluation.figures[name]
+        yield {
+            "metric": name,
+            "value": figure.value,
+            "ci_low": figure.low,
+            "ci_high": figure.high,
+            "title": title,
+        }
 
 
 def _prediction_rows(cases: Cases, operating_point: OperatingPoint) -> Iterator[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.evaluation.plots import BLUE, GREY, VERMILION, picture_file, plain_axes
+from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
 from pipelines.evaluation.region_pictures import (
     Picture,
     draw_outline,

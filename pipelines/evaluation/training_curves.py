@@ -11,9 +11,10 @@ from matplotlib.ticker import MaxNLocator
 from pipelines.errors import Reason, RunError
 from pipelines.evaluation.cases import Floats
 from pipelines.evaluation.figures import TITLES
-from pipelines.evaluation.plots import CLASS_COLOURS, GREY, picture_file, plain_axes
+from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
 
 _SIDES = ("train", "val")
+_COLOURS = dict(zip(_SIDES, (BLUE, VERMILION), strict=True))
 
 
 def draw_training_curves(path: Path, log: Path) -> None:
@@ -56,7 +57,7 @@ def _draw_panel(axes: Axes, epochs: Floats, lines: dict[str, Floats]) -> None:
         axes.plot(
             epochs,
             values,
-            color=dict(zip(_SIDES, CLASS_COLOURS, strict=True)).get(line, GREY),
+            color=_COLOURS.get(line, GREY),
             linestyle="--" if line == "train" else "-",
             marker="o",
             markersize=3,

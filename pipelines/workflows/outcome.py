@@ -1,16 +1,19 @@
 """What a training run ends with, and what an evaluation is: figures, pictures, weights."""
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipelines.datasets.opened import OpenedDataset
-from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.evaluation.cases import Cases
+from pipelines.errors import DatasetError, Reason, RunError
+from pipelines.evaluation.cases import Cases, require_outputs
 from pipelines.evaluation.choice import choose_operating_point
+from pipelines.evaluation.class_info import write_class_info
 from pipelines.evaluation.classification import format_table
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.report_files import write_evaluation
@@ -21,7 +24,6 @@ from pipelines.training.evaluator import RadiographEvaluator
 
 logger = logging.getLogger(__name__)
 
-_CLASSES = 2
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 
 
@@ -34,12 +36,15 @@ class Outcome:
         dataset: The data set of the run.
         split: Which films the evaluator runs over: `val` after training.
         weights: The weights that are evaluated; their operating point stands beside them.
-        criterion: How the threshold is chosen after training.
+        criterion: How the threshold is chosen after training; `argmax` takes none.
         target: What the criterion shall reach.
+        positive_classes: Those of three classes or more that a threshold is put on together and
+            that have figures of their own; of two classes it is the second.
+        preprocessing: What `class_info.json` says of the network's input besides its size.
         seed: Seed of the bootstrap intervals.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a configuration sets
         self,
         output_dir: str | Path,
         *,
@@ -49,6 +54,8 @@ class Outcome:
         weights: str | Path | None = None,
         criterion: Criterion = "youden",
         target: float | None = None,
+        positive_classes: Sequence[str] = (),
+        preprocessing: Mapping[str, object] | None = None,
         seed: int = 0,
     ) -> None:
         self.folder = Path(output_dir)
@@ -58,6 +65,8 @@ class Outcome:
         self.weights = None if weights is None else Path(weights)
         self.criterion = criterion
         self.target = target
+        self.positive_classes = tuple(positive_classes)
+        self.preprocessing = dict(preprocessing or {})
         self.seed = seed
 
     def check_settings(self) -> None:
@@ -66,23 +75,26 @@ class Outcome:
         Raises:
             ConfigurationError: If criterion, target or classes are wrong, or the operating point
                 beside given weights is missing.
+            DatasetError: If a film cannot be read, or a split that is trained with lacks a class.
+            RunError: If the network does not have the outputs that the classes ask for.
         """
-        if len(self.dataset.classes) != _CLASSES:
-            raise ConfigurationError(
-                Reason.CONFIGURATION,
-                f"expected two classes for a network with one logit, got "
-                f"{len(self.dataset.classes)}; set classes to the negative and the positive one",
-            )
         OperatingPoint(
-            threshold=0.5,
+            threshold=None if self.criterion == "argmax" else 0.5,
             temperature=1.0,
             classes=self.dataset.classes,
             criterion=self.criterion,
             split=_SPLIT_NAMES[self.split],
             target=self.target,
+            positive_classes=self.positive_classes,
         )
         if self.weights is not None:
             OperatingPoint.beside(self.weights)
+        else:
+            self._require_every_class("train")
+            self._require_every_class(self.split)
+        films: Any = self.evaluator.data_loader.dataset
+        films.read_all()
+        self._require_outputs()
 
     def finish(self) -> None:
         """End a training run.
@@ -109,6 +121,7 @@ class Outcome:
             cases,
             criterion=self.criterion,
             target=self.target,
+            positive_classes=self.positive_classes,
             split=_SPLIT_NAMES[self.split],
             seed=self.seed,
         )
@@ -130,6 +143,30 @@ class Outcome:
         point = OperatingPoint.beside(self.weights)
         self._write(self._cases(), point)
 
+    def _require_every_class(self, split: str) -> None:
+        items: Sequence[dict[str, Any]] = self.dataset.split(split)  # type: ignore[arg-type]
+        counts = Counter(int(item["label"]) for item in items)
+        classes = self.dataset.classes
+        if any(not counts[index] for index in range(len(classes))):
+            held = ", ".join(f"{counts[index]} {name}" for index, name in enumerate(classes))
+            raise DatasetError(
+                Reason.DATASET_LAYOUT,
+                f"expected {_SPLIT_NAMES[split]} films of every class, got {held}; "
+                "add films of that class, or name only classes that have some",
+            )
+
+    def _require_outputs(self) -> None:
+        network = self.evaluator.network.eval()
+        with torch.inference_mode():
+            outputs = self.evaluator.inferer(self._film[None].to(self._device), network)
+        require_outputs(outputs.numel(), len(self.dataset.classes))
+
+    @cached_property
+    def _film(self) -> torch.Tensor:
+        """The first film as the network takes it."""
+        film: torch.Tensor = self.evaluator.data_loader.dataset[0]["image"]
+        return film
+
     @property
     def _device(self) -> torch.device:
         device: torch.device = self.evaluator.state.device
@@ -149,5 +186,9 @@ class Outcome:
     def _write(self, cases: Cases, point: OperatingPoint) -> None:
         split = _SPLIT_NAMES[self.split]
         evaluation = write_evaluation(self.folder, cases, point, split=split, seed=self.seed)
+        size = dict(zip(("channels", "height", "width"), self._film.shape, strict=True))
+        write_class_info(
+            self.folder / "class_info.json", point, preprocessing={**size, **self.preprocessing}
+        )
         logger.info("%s", format_table(evaluation))
         logger.info("Figures, tables and pictures: %s", self.folder)
