@@ -113,6 +113,7 @@ def build_evaluator(
     )
     evaluator.use_amp = amp
     evaluator.remembers = family is Family.CLASSIFICATION
+    _forget(evaluator)
     evaluator.add_event_handler(Events.STARTED, _forget)
     for handler in val_handlers:
         handler.attach(evaluator)
