@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from pipelines.errors import InputError, Reason
 from pipelines.radiograph import Pixels
+from pipelines.transforms.window import window_of
 
 _FLAT = 1e-3
 _PERCENTILES = (0.5, 99.5)
@@ -49,7 +51,7 @@ class Standardised(MapTransform):
         """Standardise each key's image."""
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = torch.from_numpy(standardise(np.asarray(item[key], dtype=np.float32)))
+            _replace(item, key, standardise(np.asarray(item[key], dtype=np.float32)))
         return item
 
 
@@ -86,7 +88,7 @@ class Stretched(MapTransform):
         """Stretch each key's image."""
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = torch.from_numpy(stretch(np.asarray(item[key], dtype=np.float32)))
+            _replace(item, key, stretch(np.asarray(item[key], dtype=np.float32)))
         return item
 
 
@@ -131,6 +133,15 @@ class ImageNetNormalised(MapTransform):
         """Normalise each key's image."""
         item = dict(data)
         for key in self.key_iterator(item):
-            film = np.asarray(item[key], dtype=np.float32)
-            item[key] = torch.from_numpy(normalise_imagenet(film))
+            _replace(item, key, normalise_imagenet(np.asarray(item[key], dtype=np.float32)))
         return item
+
+
+def _replace(item: dict[Hashable, Any], key: Hashable, pixels: Pixels) -> None:
+    """Put plain pixels in place of an image, and keep where it lies on the film."""
+    image = item[key]
+    if isinstance(image, MetaTensor) and "original_size" in item and "placement" not in item:
+        item["placement"] = window_of(
+            image, film=item["original_size"], spacing_mm=item.get("spacing_mm")
+        )
+    item[key] = torch.from_numpy(pixels)
