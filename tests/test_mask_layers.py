@@ -123,9 +123,22 @@ def test_two_organs_are_told_apart_by_their_side(tmp_path):
     assert first[28, 4]
 
 
-def test_organs_that_touch_are_not_guessed_apart():
-    with pytest.raises(InputError, match="two organs apart from each other, got 1 part"):
-        split_sides(np.ones((5, 5)))
+def test_organs_that_touch_are_worn_down_until_they_part():
+    mask = np.zeros((60, 80), np.uint8)
+    cv2.circle(mask, (22, 30), 16, 1, -1)
+    cv2.circle(mask, (57, 30), 17, 1, -1)
+    mask[29:32, 30:50] = 1
+    left, right = split_sides(mask)
+    assert np.array_equal(left | right, mask)
+    assert not (left & right).any()
+    assert left[:, :38].sum() > 0.97 * left.sum()
+    assert right[:, 40:].sum() > 0.97 * right.sum()
+
+
+@pytest.mark.parametrize("mask", [np.ones((50, 50)), np.zeros((5, 5))], ids=["one", "none"])
+def test_what_is_not_two_organs_is_refused(mask):
+    with pytest.raises(InputError, match="does not fall into two parts"):
+        split_sides(mask)
 
 
 def bad_masks():

@@ -144,7 +144,7 @@ def test_organs_that_cannot_be_told_apart_are_in_the_report(tmp_path):
     mask = sorted((root / "masks").iterdir())[0]
     Image.fromarray(np.full((40, 60), 255, np.uint8)).save(mask)
     names = ["right lung", "left lung"]
-    with pytest.raises(DatasetError, match="two organs apart"):
+    with pytest.raises(DatasetError, match="does not fall into two parts"):
         _ = OpenedPairs(root, classes=names, sides=True).datalist
 
 

@@ -1,0 +1,213 @@
+"""What the training of a segmentation ends with, and what its evaluation is."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pipelines.datasets.opened_pairs import OpenedPairs
+from pipelines.errors import ConfigurationError, Reason, RunError
+from pipelines.evaluation.regions import Mask
+from pipelines.evaluation.segmentation import SegmentedFilm
+from pipelines.evaluation.segmentation_point import (
+    FILE_NAME,
+    SegmentationPoint,
+    choose_segmentation_point,
+)
+from pipelines.evaluation.segmentation_report import evaluate_segmentation, format_segmentation
+from pipelines.evaluation.training_curves import draw_training_curves
+from pipelines.networks.weights import load_weights, save_weights
+from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.transforms.layers import load_layers, unpack_layers
+from pipelines.transforms.reading import LoadRadiographd
+
+logger = logging.getLogger(__name__)
+
+_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
+
+
+class SegmentationOutcome:
+    """Turns a trained or loaded network into the files that a run leaves.
+
+    Figures are those of masks at the original size of each film, as people get them.
+
+    Args:
+        output_dir: Folder of the run.
+        evaluator: Runs the network over the films of `split`.
+        dataset: The data set of the run.
+        split: Which films the evaluator runs over: `val` after training.
+        weights: The weights that are evaluated; their operating point stands beside them.
+        checkpoint_dir: Folder of the run's checkpoints.
+        choose_thresholds: Choose a threshold for each structure on validation films; otherwise all
+            are decided at even odds.
+        largest_piece: Keep the largest connected part of each structure alone.
+        seed: Seed of the bootstrap intervals.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a configuration sets
+        self,
+        output_dir: str | Path,
+        *,
+        evaluator: RadiographEvaluator,
+        dataset: OpenedPairs,
+        split: str,
+        weights: str | Path | None = None,
+        checkpoint_dir: str | Path | None = None,
+        choose_thresholds: bool = True,
+        largest_piece: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.folder = Path(output_dir)
+        self.evaluator = evaluator
+        self.dataset = dataset
+        self.split = split
+        self.weights = None if weights is None else Path(weights)
+        self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
+        self.choose_thresholds = choose_thresholds
+        self.largest_piece = largest_piece
+        self.seed = seed
+
+    def check_settings(self) -> None:
+        """Refuse what could not be finished, before anything is trained.
+
+        Raises:
+            ConfigurationError: If the network does not have a channel for each class, or the
+                operating point beside given weights is missing or of other classes.
+        """
+        classes = self.dataset.classes
+        if self.weights is not None:
+            self._point_of(self.weights)
+        film = self.evaluator.data_loader.dataset[0]["image"]
+        logits = self._logits(film)
+        if logits.shape[0] != len(classes) or logits.shape[1:] != film.shape[1:]:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected a network with {len(classes)} maps of {tuple(film.shape[1:])}, one a "
+                f"class, got {logits.shape}; set its output channels, and a size that it divides",
+            )
+
+    def finish(self) -> None:
+        """End a training run.
+
+        The best epoch's weights become `model.pt`; the thresholds are chosen on the validation
+        films with these very weights, and the figures are those films'.
+
+        Raises:
+            RunError: If no epoch was completed.
+        """
+        best = self.checkpoints / "best.pt"
+        if not best.is_file():
+            raise RunError(
+                Reason.WEIGHTS_MISSING,
+                "expected a best checkpoint at the end of training, got none; "
+                "train for at least one epoch",
+            )
+        network = load_weights(self.evaluator.network, best, device=self._device)
+        save_weights(network, self.folder / "model.pt")
+        # Read back, so that the figures are those of the half-precision weights that are shipped.
+        load_weights(network, self.folder / "model.pt", device=self._device)
+        point = self._choose()
+        point.save(self.folder / FILE_NAME)
+        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
+        self._write(point)
+        logger.info("Curves: tensorboard --logdir %s", self.folder)
+
+    def evaluate(self) -> None:
+        """Evaluate given weights with the operating point that ships with them.
+
+        Raises:
+            RunError: If no weights were named.
+        """
+        if self.weights is None:
+            raise RunError(
+                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
+            )
+        self._write(self._point_of(self.weights))
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = self.evaluator.state.device
+        return device
+
+    def _point_of(self, weights: Path) -> SegmentationPoint:
+        """The operating point beside weights.
+
+        Raises:
+            ConfigurationError: If it is missing or of other classes.
+        """
+        point = SegmentationPoint.beside(weights)
+        if point.classes != self.dataset.classes:
+            raise ConfigurationError(
+                Reason.WEIGHTS_MISMATCH,
+                f"expected weights for {', '.join(self.dataset.classes)}, got some for "
+                f"{', '.join(point.classes)}; set classes to those of the weights",
+            )
+        return point
+
+    def _choose(self) -> SegmentationPoint:
+        if not self.choose_thresholds:
+            return SegmentationPoint.even(self.dataset.classes, largest_piece=self.largest_piece)
+        return choose_segmentation_point(
+            self._at_network_size(),
+            classes=self.dataset.classes,
+            split=_SPLIT_NAMES[self.split],
+            largest_piece=self.largest_piece,
+        )
+
+    def _at_network_size(self) -> Iterator[tuple[npt.NDArray[np.float32], Mask]]:
+        films: Any = self.evaluator.data_loader.dataset
+        for index in range(len(films)):
+            item = films[index]
+            yield self._logits(item["image"]), np.asarray(item["label"])
+
+    def _logits(self, film: torch.Tensor) -> npt.NDArray[np.float32]:
+        network = self.evaluator.network.eval()
+        with torch.inference_mode():
+            logits = self.evaluator.inferer(film[None].to(self._device), network)
+        return np.asarray(logits[0].float().cpu())
+
+    def _films(self, point: SegmentationPoint) -> Iterator[SegmentedFilm]:
+        """Give every film with its true and its predicted masks at its original size."""
+        chain: Any = self.evaluator.data_loader.dataset.transform
+        read = LoadRadiographd(keys="image")
+        items: list[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
+        for item in items:
+            film = read({"image": item["image"]})
+            pixels = np.asarray(film["image"])
+            height, width = pixels.shape[1:]
+            prepared = chain({"image": item["image"]})
+            logits = self._logits(prepared["image"])
+            # One structure at a time: 29 maps of floats at full size are large.
+            masks = np.empty((len(point.classes), height, width), dtype=np.bool_)
+            for channel, plane in enumerate(logits):
+                at_full_size = prepared["placement"].to_film(plane[None])[0]
+                masks[channel] = point.decide(at_full_size, channel)
+            layers = load_layers(
+                Path(item["label"]),
+                classes=point.classes,
+                size=(height, width),
+                sides=self.dataset.sides,
+            )
+            yield SegmentedFilm(
+                filename=self.dataset.datalist.name_of(item),
+                group=str(item["group"]),
+                pixels=pixels,
+                truth=unpack_layers(layers, len(point.classes)),
+                prediction=masks,
+                spacing_mm=film["spacing_mm"],
+            )
+
+    def _write(self, point: SegmentationPoint) -> None:
+        evaluation = evaluate_segmentation(
+            self._films(point),
+            classes=point.classes,
+            output_dir=self.folder,
+            split=_SPLIT_NAMES[self.split],
+            seed=self.seed,
+        )
+        logger.info("%s", format_segmentation(evaluation))
+        logger.info("Figures, tables and pictures: %s", self.folder)
