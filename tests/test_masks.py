@@ -1,83 +1,131 @@
+"""Masks are read back from every file they are written to; measurements are those made by hand."""
+
+import csv
+import json
+
 import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.errors import InputError, Reason
+from pipelines.errors import DatasetError
 from pipelines.ingest.masks import read_mask
-from pipelines.ingest.read import read_radiograph
-from pipelines.ingest.size import read_size
-
-LEVELS = np.array([[0, 1, 2], [3, 29, 255]], dtype=np.uint8)
-
-
-def test_grey_png_keeps_its_levels(tmp_path):
-    Image.fromarray(LEVELS).save(tmp_path / "mask.png")
-    assert np.array_equal(read_mask(tmp_path / "mask.png"), LEVELS[None])
-
-
-@pytest.mark.parametrize("mode", ["1", "I;16"])
-def test_one_and_sixteen_bits_keep_their_levels(tmp_path, mode):
-    levels = LEVELS > 1 if mode == "1" else LEVELS.astype(np.uint16) * 257
-    Image.fromarray(levels).save(tmp_path / "mask.png")
-    assert np.array_equal(read_mask(tmp_path / "mask.png"), levels[None].astype(int))
-
-
-def test_colour_is_refused(tmp_path):
-    Image.fromarray(np.stack([LEVELS, LEVELS // 2, LEVELS], axis=2)).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match="expected a mask in grey"):
-        read_mask(tmp_path / "mask.png")
-
-
-@pytest.mark.parametrize("shape", [(30, 20), (30, 20, 1), (30, 20, 4), (30, 20, 1, 4)])
-def test_nifti_lies_as_films_are_read(tmp_path, shape):
-    values = np.arange(np.prod(shape)).reshape(shape).astype(np.int16)
-    path = tmp_path / "mask.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
-    levels = read_mask(path)
-    assert levels.shape == (4 if shape[-1] == 4 else 1, 20, 30)
-    assert np.array_equal(levels[-1], values.reshape(30, 20, -1)[..., -1].T)
-    if levels.shape[0] == 1:
-        film = read_radiograph(path).pixels
-        assert film.shape == levels.shape
-        assert np.all(np.diff(film.ravel()[np.argsort(levels, axis=None)]) >= 0)
-
-
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
-        (np.full((3, 2), 0.5, np.float32), Reason.CORRUPT),
-        (np.full((3, 2), np.nan, np.float32), Reason.CORRUPT),
-        (np.zeros((3, 2, 4, 5), np.uint8), Reason.VOLUME),
-    ],
-    ids=["fractions", "not a number", "too many axes"],
+from pipelines.predictions import Segmentation
+from pipelines.results.masks import (
+    ImageNames,
+    measure_region,
+    write_mask,
+    write_nifti,
+    write_segmentations,
 )
-def test_nifti_that_is_no_mask_is_refused(tmp_path, values, reason):
-    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "mask.nii")
-    with pytest.raises(InputError) as seen:
-        read_mask(tmp_path / "mask.nii")
-    assert seen.value.reason is reason
+from pipelines.results.rle import decode
+
+CLASSES = ("Radius", "Ulna")
 
 
-def test_cut_nifti_is_refused(tmp_path):
-    path = tmp_path / "mask.nii"
-    nibabel.save(nibabel.Nifti1Image(np.zeros((30, 20), np.uint8), np.eye(4)), path)
-    path.write_bytes(path.read_bytes()[:600])
-    with pytest.raises(InputError) as seen:
-        read_mask(path)
-    assert seen.value.reason in {Reason.TRUNCATED, Reason.DECODE_FAILED, Reason.FILE_UNREADABLE}
+def bar(height=10, width=3):
+    mask = np.zeros((20, 16), bool)
+    mask[4 : 4 + height, 5 : 5 + width] = True
+    return mask
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_size_is_that_of_the_film_as_it_is_read(tmp_path, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "film.png", exif=exif)
-    assert (
-        read_size(tmp_path / "film.png") == read_radiograph(tmp_path / "film.png").pixels.shape[1:]
+def table(path):
+    with path.open(newline="", encoding="utf-8") as content:
+        return list(csv.DictReader(content))
+
+
+def test_measurements_by_hand():
+    region = measure_region("Radius", bar(), spacing_mm=(0.5, 0.25))
+    assert (region.area_px, region.components) == (30, 1)
+    assert region.area_mm2 == pytest.approx(30 * 0.125)
+    assert region.length_px == pytest.approx(10)
+    assert region.length_mm == pytest.approx(5)
+    assert np.array_equal(decode(region.rle, (20, 16)), bar())
+
+
+def test_nothing_is_invented():
+    region = measure_region("Radius", bar())
+    assert (region.area_mm2, region.length_mm) == (None, None)
+    empty = measure_region("Radius", np.zeros((4, 4), bool), spacing_mm=(1, 1))
+    assert (empty.area_px, empty.area_mm2, empty.length_px, empty.components) == (0, 0, 0, 0)
+    assert empty.rle == ""
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8])
+def test_png_is_black_and_white(kind, tmp_path):
+    path = tmp_path / "sub" / "film.dcm#2" / "Radius.png"
+    write_mask(path, bar().astype(kind))
+    with Image.open(path) as picture:
+        assert picture.mode == "L"
+        assert np.array_equal(np.asarray(picture), bar() * 255)
+    assert np.array_equal(read_mask(path)[0] > 0, bar())
+
+
+@pytest.mark.parametrize("spacing", [(0.2, 0.1), None])
+def test_nifti_is_read_back_by_our_reader(spacing, tmp_path):
+    masks = np.stack([bar(), np.zeros_like(bar()), bar(3, 10)]).view(np.uint8)
+    path = tmp_path / "film.png.nii.gz"
+    write_nifti(path, masks, spacing_mm=spacing)
+    assert np.array_equal(read_mask(path), masks)
+    image = nibabel.load(path)
+    assert image.shape == (16, 20, 1, 3)
+    assert image.header.get_zooms()[:2] == pytest.approx(spacing[::-1] if spacing else (1, 1))
+    assert image.header.get_xyzt_units()[0] == ("mm" if spacing else "unknown")
+
+
+def films(*names, spacing=None):
+    return [
+        Segmentation(
+            name,
+            (
+                measure_region("Radius", bar(), spacing_mm=spacing),
+                measure_region("Ulna", np.zeros((20, 16), bool), spacing_mm=spacing),
+            ),
+            out_of_distribution=None if spacing is None else True,
+        )
+        for name in names
+    ]
+
+
+def test_tables(tmp_path):
+    summary = write_segmentations(
+        tmp_path, films("a/1.png", "=b.png", spacing=(0.5, 0.5)), classes=CLASSES
     )
+    assert summary == {"found": {"Radius": 2, "Ulna": 0}}
+    rows = table(tmp_path / "predictions.csv")
+    assert list(rows[0]) == ["image_name", "class", "rle"]
+    assert [(r["image_name"], r["class"]) for r in rows] == [
+        ("a/1.png", "Radius"), ("a/1.png", "Ulna"), ("./=b.png", "Radius"), ("./=b.png", "Ulna")
+    ]  # fmt: skip
+    assert np.array_equal(decode(rows[0]["rle"], (20, 16)), bar())
+    assert rows[1]["rle"] == ""
+
+    rows = table(tmp_path / "measurements.csv")
+    assert rows[0] == {
+        "filename": "a/1.png", "class": "Radius", "found": "true", "area_px": "30",
+        "area_mm2": "7.5", "length_px": "10.0", "length_mm": "5.0", "components": "1",
+        "out_of_distribution": "true",
+    }  # fmt: skip
+    assert (rows[1]["found"], rows[1]["area_mm2"], rows[1]["components"]) == ("false", "0.0", "0")
+
+    content = json.loads((tmp_path / "predictions.json").read_text("utf-8"))
+    assert content["classes"] == list(CLASSES)
+    assert content["predictions"][0]["regions"][0]["area_mm2"] == 7.5
+    assert "rle" not in content["predictions"][0]["regions"][0]
 
 
-def test_size_of_a_volume_format_is_that_of_its_slice(tmp_path):
-    nibabel.save(nibabel.Nifti1Image(np.eye(30, 20), np.eye(4)), tmp_path / "film.nii")
-    assert read_size(tmp_path / "film.nii") == (20, 30)
+def test_cells_in_mm_are_empty_without_spacing(tmp_path):
+    write_segmentations(tmp_path, films("a.png"), classes=CLASSES)
+    row = table(tmp_path / "measurements.csv")[0]
+    assert (row["area_mm2"], row["length_mm"], row["out_of_distribution"]) == ("", "", "")
+
+
+def test_names_without_folders(tmp_path):
+    write_segmentations(
+        tmp_path, films("ID1/a.png", "ID2/b.png"), classes=CLASSES, image_names=ImageNames.NAME
+    )
+    assert {r["image_name"] for r in table(tmp_path / "predictions.csv")} == {"a.png", "b.png"}
+    with pytest.raises(DatasetError, match="different names, got 1 repeated"):
+        write_segmentations(
+            tmp_path, films("ID1/a.png", "ID2/a.png"), classes=CLASSES, image_names=ImageNames.NAME
+        )
