@@ -28,7 +28,6 @@ from pipelines.results.masks import (
 )
 from pipelines.results.overlays import Caption
 
-
 _NEVER = -20.0  # a logit: two in a billion
 
 
