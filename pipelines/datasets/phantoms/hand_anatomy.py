@@ -175,7 +175,7 @@ def draw_person(random: np.random.Generator) -> Person:
         thickness=float(np.clip(random.normal(1.0, 0.07), 0.84, 1.18)),
         flesh=float(np.clip(random.normal(1.0 + 0.12 * (1 - maturity), 0.08), 0.82, 1.35)),
         cortex=float(random.uniform(0.7, 1.3)),
-        density=float(random.uniform(0.75, 1.3)),
+        density=float(random.uniform(0.85, 1.25)),
     )
 
 

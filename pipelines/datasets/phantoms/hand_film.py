@@ -245,7 +245,7 @@ def _letters(letter: str, random: np.random.Generator) -> tuple[Plane, Plane]:
     elif kind == "disc":
         cv2.circle(plate, (128, 128), 120, 1.0, -1)
         cv2.circle(plate, (128, 128), 118, 3.0, 5)
-    if happens(random, 0.15):
+    if count == 0 and happens(random, 0.5):
         cv2.circle(patch, (128, 225), 26, 255, -1)
     return np.asarray(patch / 255, dtype=np.float32), plate
 

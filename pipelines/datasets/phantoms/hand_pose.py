@@ -27,7 +27,7 @@ _METACARPALS = (BoneShape.METACARPAL, BoneShape.THUMB_METACARPAL)
 def draw_pose(random: np.random.Generator) -> Pose:
     """Draw how a hand lies: mostly upright and flat, now and then bent, tilted or upside down."""
     turn = random.normal(0, 7) if happens(random, 0.75) else random.uniform(-32, 32)
-    if happens(random, 0.02):
+    if happens(random, 0.005):
         turn += 180
     return Pose(
         spread=float(np.clip(random.normal(1.0, 0.55), -0.15, 2.4)),
