@@ -10,8 +10,10 @@ from pipelines.errors import ConfigurationError, DatasetError
 from pipelines.evaluation.calibration import (
     TEMPERATURE_RANGE,
     fit_calibration,
+    log_odds,
     negative_log_likelihood,
     probabilities,
+    probability_of,
 )
 from pipelines.evaluation.cases import Cases
 
@@ -86,3 +88,53 @@ def test_wrong_use_is_refused():
         probabilities(np.zeros(2), 0)
     with pytest.raises(DatasetError, match="every class to fit a calibration"):
         fit_calibration(make([1, 1], [0.0, 1.0]))
+
+
+CLASSES = ("A", "B", "C")
+
+
+def several(labels, logits):
+    names = [str(i) for i in range(len(labels))]
+    return Cases.of(names, names, labels=labels, logits=logits, classes=CLASSES)
+
+
+def test_probabilities_of_three_classes_by_hand():
+    logits = np.log([[1.0, 2.0, 1.0], [4.0, 1.0, 4.0]])
+    got = probabilities(logits, 1.0)
+    np.testing.assert_allclose(got, [[0.25, 0.5, 0.25], [4 / 9, 1 / 9, 4 / 9]])
+    np.testing.assert_allclose(probabilities(2 * logits, 2.0), got)
+    # Beyond the range of exponentials.
+    np.testing.assert_allclose(
+        probabilities(np.array([[900.0, -900.0, 900.0]]), 1), [[0.5, 0, 0.5]]
+    )
+
+
+def test_odds_of_a_group_by_hand():
+    logits = np.log([[1.0, 2.0, 5.0]])
+    np.testing.assert_allclose(log_odds(logits, 1.0, [0, 1]), np.log(3 / 5))
+    np.testing.assert_allclose(log_odds(logits, 0.5, [2]), np.log(25 / 5))
+    np.testing.assert_allclose(probability_of(probabilities(logits, 1.0), [0, 1]), 3 / 8)
+
+
+@pytest.mark.parametrize("truth", [0.5, 1.0, 2.5])
+def test_a_known_temperature_of_three_classes_is_found(truth):
+    generator = np.random.default_rng(4)
+    honest = generator.normal(0, 2, (20_000, 3))
+    drawn = generator.random((20_000, 1)) > probabilities(honest, 1.0).cumsum(axis=1)
+    cases = several(drawn.sum(axis=1), honest * truth)
+    temperature, bias = fit_calibration(cases)
+    assert temperature == pytest.approx(truth, rel=0.05)
+    assert bias == 0.0
+    best = negative_log_likelihood(cases, temperature)
+    others = [negative_log_likelihood(cases, t) for t in np.geomspace(*TEMPERATURE_RANGE, 60)]
+    assert best <= min(others) + 1e-9
+    plain = log_loss(cases.labels, probabilities(cases.logits, temperature))
+    assert best == pytest.approx(plain, rel=0.01)
+
+
+def test_three_classes_told_apart_do_not_make_the_network_certain():
+    cases = several([0, 1, 2] * 3, np.tile(2 * np.eye(3), (3, 1)))
+    temperature, _ = fit_calibration(cases)
+    assert TEMPERATURE_RANGE[0] < temperature < TEMPERATURE_RANGE[1]
+    # Three of three: (3 + 1) / (3 + 2) = 0.8 is what so few cases can vouch for.
+    assert probabilities(cases.logits, temperature)[0, 0] == pytest.approx(0.8, abs=0.01)

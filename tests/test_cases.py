@@ -58,3 +58,29 @@ def test_patients_are_not_shown():
 def test_one_class_is_refused_where_all_are_needed():
     with pytest.raises(DatasetError, match=r"to draw, got 0 NORMAL, 3 PNEUMONIA"):
         require_every_class(make(labels=[1, 1, 1]), "to draw")
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_two_classes_have_one_number_a_case(width):
+    logits = np.array([[-1.0, 2.0], [0.5, 0.5], [2.0, -1.0]])[:, -width:]
+    got = make(logits=logits).logits
+    assert got.tolist() == ([2.0, 0.5, -1.0] if width == 1 else [3.0, 0.0, -3.0])
+
+
+def test_three_classes_have_a_logit_each():
+    cases = make(logits=np.eye(3), labels=[0, 1, 2], classes=("a", "b", "c"))
+    assert cases.logits.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape", "said"),
+    [
+        (CLASSES, (3, 3), "1 or 2 outputs for 2 classes, got 3"),
+        (("a", "b", "c"), (3,), "3 outputs for 3 classes, got 1"),
+        (("a", "b", "c"), (3, 4), "3 outputs for 3 classes, got 4"),
+    ],
+)
+def test_outputs_of_other_classes_are_refused(classes, shape, said):
+    with pytest.raises(RunError, match=said) as refusal:
+        make(logits=np.zeros(shape), classes=classes)
+    assert refusal.value.reason is Reason.WEIGHTS_MISMATCH

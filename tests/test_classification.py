@@ -176,3 +176,37 @@ def test_table_for_the_terminal():
     assert "Accuracy              0.600   " in text
     assert text.splitlines()[-1].split() == ["true", "PNEUMONIA", "1", "2"]
     assert "optimistic" in format_table(evaluate(cases, POINT, split="validation", resamples=2))
+
+
+def test_table_of_several_classes_for_the_terminal():
+    classes = ("nv", "bkl", "mel")
+    labels = np.arange(30) % 3
+    names = [str(i) for i in range(30)]
+    logits = np.random.default_rng(0).normal(3 * np.eye(3)[labels], 1)
+    cases = Cases.of(names, names, labels=labels, logits=logits, classes=classes)
+    point = OperatingPoint(None, 1.0, classes, "argmax", "validation", positive_classes=("mel",))
+    text = format_table(evaluate(cases, point, split="test", resamples=5))
+    lines = [line.split() for line in text.splitlines()]
+    assert "the most probable class is called, temperature 1" in text
+    assert ["mean", "of", "classes"] in [line[:3] for line in lines]
+    assert lines[-4] == [*("predicted", "nv", "predicted", "bkl", "predicted", "mel")]
+    (row,) = [line for line in lines if line[:2] == ["bkl", "10"]]
+    assert row[2:4] == [
+        f"{metrics.recall_score(labels == 1, logits.argmax(axis=1) == 1):.3f}",
+        f"{metrics.recall_score(labels != 1, logits.argmax(axis=1) != 1):.3f}",
+    ]
+
+
+def test_seven_classes_of_thousands_of_cases_take_seconds():
+    generator = np.random.default_rng(3)
+    labels = generator.integers(0, 7, 4000)
+    names = [str(i) for i in range(4000)]
+    classes = tuple("abcdefg")
+    cases = Cases.of(
+        names, names, labels=labels, logits=generator.normal(size=(4000, 7)), classes=classes
+    )
+    point = OperatingPoint(None, 1.0, classes, "argmax", "validation")
+    # Processor time: how busy the machine is does not count.
+    start = time.process_time()
+    evaluate(cases, point, split="test", resamples=500)
+    assert time.process_time() - start < 5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import ConfigurationError, DatasetError, Reason
+from pipelines.errors import ConfigurationError, DatasetError, Reason, RunError
 from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.choice import choose_operating_point
@@ -64,6 +64,8 @@ class TestThreshold:
             ("specificity", 0.6, 0.25),
             ("specificity", 1.0, 0.5),
             ("given", 0.123, 0.123),
+            # Right: 5 of 6 at 0.25 and at 0.5.
+            ("max_accuracy", None, 0.25),
         ],
     )
     def test_by_hand(self, criterion, target, threshold):
@@ -96,6 +98,7 @@ class TestThreshold:
         figures = {
             "youden": lambda t: sum(rates(labels, positive, t)),
             "max_f1": lambda t: f1(labels, positive, t),
+            "max_accuracy": lambda t: ((positive >= t) == labels).mean(),
             "balanced": lambda t: -abs(np.subtract(*rates(labels, positive, t))),
         }
         for criterion, figure in figures.items():
@@ -172,6 +175,78 @@ class TestDecisions:
         assert second.predicted_label == "NORMAL"
         want = probabilities(np.array([-30.0]), 1.5)[0, 0]
         assert second.confidence == pytest.approx(want)
+
+
+class TestSeveralClasses:
+    CLASSES = ("nv", "bkl", "mel", "bcc")
+    POINT = OperatingPoint(
+        0.4, 1.0, CLASSES, "given", "validation", target=0.4, positive_classes=("mel", "bcc")
+    )
+    CALIBRATED = np.array([[0.5, 0.0, 0.25, 0.25], [0.6, 0.1, 0.2, 0.1], [0.1, 0.5, 0.0, 0.4]])
+
+    def test_positive_classes_that_reach_the_threshold_together_come_first(self):
+        assert self.POINT.decide(self.CALIBRATED).tolist() == [2, 0, 3]
+        assert self.POINT.positive == (2, 3)
+
+    def test_without_a_threshold_the_most_probable_class_is_called(self):
+        point = replace(self.POINT, criterion="argmax", target=None, threshold=None)
+        assert point.decide(self.CALIBRATED).tolist() == [0, 0, 1]
+        assert replace(point, positive_classes=()).decide(self.CALIBRATED).tolist() == [0, 0, 1]
+
+    def test_records(self):
+        (record,) = self.POINT.classify(["a.jpg"], np.log(self.CALIBRATED[1:2]))
+        assert (record.predicted_class, record.predicted_label) == (0, "nv")
+        assert record.confidence == pytest.approx(0.6)
+        assert list(record.probabilities) == list(self.CLASSES)
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.integers(0, 1000), st.sampled_from([0.8, 0.95, 1.0]))
+    def test_target_is_met_for_the_positive_classes_together(self, seed, target):
+        generator = np.random.default_rng(seed)
+        labels = np.arange(60) % 4
+        names = [str(i) for i in range(60)]
+        logits = generator.normal(2 * np.eye(4)[labels], 1.5)
+        cases = Cases.of(names, names, labels=labels, logits=logits, classes=self.CLASSES)
+        point = choose_operating_point(
+            cases, criterion="sensitivity", target=target, positive_classes=("mel", "bcc")
+        )
+        called = np.isin(point.decide(point.calibrate(logits)), point.positive)
+        sensitivity = called[labels >= 2].mean()
+        assert point.figures["sensitivity_positive"].value == pytest.approx(sensitivity)
+        assert sensitivity >= target
+
+    def test_what_was_saved_is_loaded(self, tmp_path):
+        point = replace(self.POINT, figures={"auroc_positive": Figure(0.9, 0.8, 0.95)})
+        point.save(tmp_path / "operating_point.json")
+        assert OperatingPoint.load(tmp_path / "operating_point.json") == point
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"positive_classes": ("nevus",)}, "positive_classes to be the second of two"),
+            ({"positive_classes": ("mel", "mel")}, "positive_classes"),
+            ({"positive_classes": CLASSES}, "positive_classes"),
+            ({"positive_classes": ("positive",), "classes": ("a", "b", "positive")}, "positive_cl"),
+            ({"positive_classes": ()}, "none only with criterion argmax"),
+            ({"bias": 0.5}, "0 for three classes or more"),
+            ({"threshold": None}, "otherwise a number 0 to 1, got None"),
+            ({"criterion": "argmax", "target": None}, "threshold to be nothing for argmax"),
+        ],
+    )
+    def test_wrong_use_is_refused(self, changes, said):
+        with pytest.raises(ConfigurationError, match=said):
+            replace(self.POINT, **changes)
+
+    def test_of_two_classes_the_second_is_the_positive_one(self):
+        assert POINT.positive_classes == CLASSES[1:]
+        with pytest.raises(ConfigurationError, match=r"second of two classes.*'NORMAL'"):
+            replace(POINT, positive_classes=CLASSES[:1])
+
+    def test_outputs_of_other_classes_are_refused(self):
+        for point, outputs in ((POINT, 3), (self.POINT, 7)):
+            with pytest.raises(RunError, match=f"got {outputs}") as refusal:
+                point.calibrate(np.zeros((5, outputs)))
+            assert refusal.value.reason is Reason.WEIGHTS_MISMATCH
 
 
 class TestFile:

@@ -56,6 +56,23 @@ def test_pictures_of_very_few_cases(draw, logits, tmp_path):
     assert len(colours(tmp_path / "picture.png")) > 10
 
 
+@pytest.mark.parametrize(
+    ("draw", "threshold"), [(plots.draw_roc, None), *((draw, 0.3) for draw in PICTURES)]
+)
+def test_pictures_of_nine_classes_and_some_together(draw, threshold, tmp_path):
+    classes = tuple("abcdefghi")
+    how = {"criterion": "argmax"} if threshold is None else {"criterion": "given", "target": 0.3}
+    point = OperatingPoint(
+        threshold, 1.0, classes, split="validation", positive_classes=("b", "c"), **how
+    )
+    labels = np.arange(90) % 9
+    logits = np.random.default_rng(0).normal(3 * np.eye(9)[labels], 2)
+    names = [str(i) for i in range(90)]
+    cases = Cases.of(names, names, labels=labels, logits=logits, classes=classes)
+    draw(tmp_path / "picture.png", cases, evaluation=evaluate(cases, point, split="t", resamples=2))
+    assert {rgb(pictures.BLUE), rgb(pictures.VERMILION)} <= colours(tmp_path / "picture.png")
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 1, 0], [0, 0, 0, 0]])
 def test_confusion_matrix(labels, tmp_path):
     _, evaluation = make(labels, [-1.0, 1.0, 2.0, 3.0])

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.choice import choose_operating_point
-from pipelines.evaluation.figures import TITLES
+from pipelines.evaluation.figures import TITLES, figure_titles
 from pipelines.evaluation.report_files import write_evaluation
 
 CLASSES = ("NORMAL", "PNEUMONIA")
@@ -110,3 +110,32 @@ def test_one_class_gives_tables_without_curves(tmp_path):
     said = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
     assert said["auroc"] == {"value": None, "low": None, "high": None}
     assert rows(tmp_path / "metrics.csv")[list(TITLES).index("auroc")]["value"] == ""
+
+
+def test_three_classes(tmp_path):
+    classes = ("nv", "bkl", "mel")
+    labels = np.arange(60) % 3
+    logits = np.random.default_rng(0).normal(3 * np.eye(3)[labels], 2)
+    names = [f"{i}.jpg" for i in range(60)]
+    cases = Cases.of(names, names, labels=labels, logits=logits, classes=classes)
+    point = choose_operating_point(cases, criterion="youden", positive_classes=("mel",))
+    evaluation = write_evaluation(tmp_path, cases, point, split="test")
+    assert {p.name for p in tmp_path.iterdir()} == TABLES | PICTURES | OF_BOTH_CLASSES
+
+    table = {row["metric"]: row for row in rows(tmp_path / "metrics.csv")}
+    assert list(table) == list(figure_titles(classes, ("mel",)))
+    assert float(table["auroc_bkl"]["value"]) == evaluation.figures["auroc_bkl"].value
+    assert table["auroc_positive"]["title"] == "AUROC, mel"
+    said = json.loads((tmp_path / "metrics.json").read_text())
+    assert said["positive_classes"] == ["mel"]
+
+    predictions = rows(tmp_path / "predictions.csv")
+    assert list(predictions[0])[-3:] == ["prob_nv", "prob_bkl", "prob_mel"]
+    called = [row["predicted_label"] for row in predictions]
+    assert [name == "mel" for name in called] == [
+        float(row["prob_mel"]) >= point.threshold for row in predictions
+    ]
+    matrix = rows(tmp_path / "confusion_matrix.csv")
+    assert [[int(row[f"predicted_{c}"]) for c in classes] for row in matrix] == (
+        confusion_matrix([classes[k] for k in labels], called, labels=classes).tolist()
+    )
