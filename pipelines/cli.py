@@ -168,6 +168,25 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     )
     sample.add_argument("--seed", type=int, default=0, help="another seed gives other images")
     _add_runs(verb)
+    compare = verb(
+        "compare",
+        verbs.compare,
+        "lay runs, or those of an experiment file, side by side in one table and one picture",
+        "compare runs/pneumonia_classification/* --output comparison",
+    )
+    compare.add_argument(
+        "sources", metavar="RUN", nargs="+", type=Path, help="run folders, or experiments (.yaml)"
+    )
+    compare.add_argument(
+        "--data", type=Path, metavar="DIR", help="images of experiments; default: as they say"
+    )
+    compare.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=Path("comparison"),
+        help="for table, picture and runs; default: %(default)s",
+    )
     predict = verb(
         "predict",
         verbs.predict,
@@ -179,6 +198,9 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     predict.add_argument("output", metavar="OUTPUT", type=Path, help="a folder for what comes out")
     predict.add_argument(
         "--restart", action="store_true", help="predict again what OUTPUT already has"
+    )
+    predict.add_argument(
+        "--explain", action="store_true", help="write pictures of where the network looked"
     )
     _add_overlay(predict)
     _add_set(predict)

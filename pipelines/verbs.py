@@ -182,8 +182,25 @@ def evaluate(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.DONE
 
 
+def compare(options: argparse.Namespace) -> ExitStatus:
+    """Print one table of runs, and what could not be compared."""
+    from pipelines.progress import configure_logging
+    from pipelines.workflows.compare import compare as compare_runs
+
+    configure_logging(debug=options.debug)
+    data = None if options.data is None else _existing(options.data)
+    comparison = compare_runs(options.sources, options.output, data=data)
+    _say(comparison.table)
+    for problem in comparison.problems:
+        _say(f"not compared: {problem}")
+    _say(f"table and picture: {options.output}")
+    return ExitStatus.SOME_FAILED if comparison.problems else ExitStatus.DONE
+
+
 def predict(options: argparse.Namespace) -> ExitStatus:
     """Run a bundle over a file or a folder after its static check."""
+    if options.explain:
+        options.set.append("explain=true")
     bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=options.overlay)
     source = _existing(options.source)
     from pipelines.inference.batch import predict_folder

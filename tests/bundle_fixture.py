@@ -17,13 +17,20 @@ from pipelines.networks.weights import save_weights
 from pipelines.workflows.bundle import Bundle
 
 SHIPPED = Path(__file__).resolve().parents[1] / "bundles" / "pneumonia_classification"
-TINY = {"block_config": [1, 1], "init_features": 8, "growth_rate": 4}
+TINY = {
+    "spatial_dims": 2,
+    "in_channels": 1,
+    "out_channels": 1,
+    "block_config": [1, 1],
+    "init_features": 8,
+    "growth_rate": 4,
+}
 
 
 def write_tiny_bundle(root: Path, *, seed: int = 0, bias: float = 0.0) -> Bundle:
     """Write a bundle like the shipped one, with a network of a few layers and 32-pixel films."""
     configuration = json.loads((SHIPPED / "configs" / "inference.json").read_text("utf-8"))
-    configuration["network_def"] |= {"_target_": "monai.networks.nets.DenseNet", **TINY}
+    configuration["network_def"] = {"_target_": "monai.networks.nets.DenseNet", **TINY}
     configuration |= {"image_size": 32, "device": "$torch.device('cpu')"}
     configuration["engine"]["batch_size"] = 4
     (root / "configs").mkdir(parents=True)
@@ -51,7 +58,7 @@ def write_weights(root: Path, *, seed: int = 0, bias: float = 0.0) -> None:
     from monai.networks.nets import DenseNet
 
     torch.manual_seed(seed)
-    network = DenseNet(spatial_dims=2, in_channels=1, out_channels=1, **TINY)
+    network = DenseNet(**TINY)
     with torch.no_grad():
         network.class_layers.out.weight.mul_(20)
         network.class_layers.out.bias.fill_(bias)

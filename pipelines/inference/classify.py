@@ -1,6 +1,7 @@
 """The last step of a classifier: logits become records, at the operating point of the weights."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,21 +20,27 @@ class Classify:
     Args:
         weights: The file of weights that the logits come from; their operating point stands in
             `operating_point.json` beside it.
+        threshold: Decides in place of the one that ships with the weights, 0 to 1; None takes that.
     """
 
     record = Classification
 
-    def __init__(self, weights: str | Path) -> None:
+    def __init__(self, weights: str | Path, *, threshold: float | None = None) -> None:
         self._weights = Path(weights)
+        self._threshold = threshold
 
     @cached_property
     def operating_point(self) -> OperatingPoint:
         """Threshold, temperature and class names.
 
         Raises:
-            ConfigurationError: If the file is missing or wrong.
+            ConfigurationError: If the file is missing or wrong, or a given threshold is.
         """
-        return OperatingPoint.beside(self._weights)
+        point = OperatingPoint.beside(self._weights)
+        if self._threshold is None:
+            return point
+        given = self._threshold
+        return replace(point, threshold=given, criterion="given", target=given, figures={})
 
     def about(self) -> Mapping[str, object]:
         """Say where the threshold lies and how logits become probabilities."""

@@ -98,13 +98,20 @@ class Explainer:
             may run at the same time.
         output_dir: Output folder of the prediction.
         layer: As in `grad_cam`.
+        enabled: Whether any picture is written.
     """
 
     folder = "explanations"
 
     def __init__(
-        self, engine: TorchEngine, output_dir: str | Path, *, layer: str | None = None
+        self,
+        engine: TorchEngine,
+        output_dir: str | Path,
+        *,
+        layer: str | None = None,
+        enabled: bool = True,
     ) -> None:
+        self._enabled = enabled
         self._engine = engine
         self._output = Path(output_dir) / self.folder
         self._layer = layer
@@ -112,6 +119,8 @@ class Explainer:
 
     def about(self) -> Mapping[str, object]:
         """Say what the pictures show, for `summary.json`."""
+        if not self._enabled:
+            return {"explanations": None}
         return {"explanations": "Grad-CAM", "explained_layer": self._layer or "last feature map"}
 
     def __call__(
@@ -134,7 +143,7 @@ class Explainer:
             for film, record in zip(films, records, strict=True)
             if isinstance(record, Classification)
         ]
-        if classified:
+        if classified and self._enabled:
             images = torch.stack([film.image for film, _ in classified])
             classes = [record.predicted_class for _, record in classified]
             with self._lock:

@@ -1,12 +1,14 @@
 """A running average of the weights, which is what is validated and shipped."""
 
-from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason
+
+Tensors: TypeAlias = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 _START = 10
 
@@ -34,9 +36,7 @@ def build_average(network: nn.Module, *, decay: float) -> AveragedModel:
         )
 
     @torch.no_grad()
-    def follow(
-        averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], steps: torch.Tensor
-    ) -> None:
+    def follow(averaged: Tensors, current: Tensors, steps: torch.Tensor | int) -> None:
         share = 1 - min(decay, (1 + int(steps)) / (_START + int(steps)))
         for old, new in zip(averaged, current, strict=True):
             if old.is_floating_point():

@@ -20,7 +20,9 @@ from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
+from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.workflows.run_guard import fit_guard_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Outcome:
         evaluator: Runs the network over the films of `split`.
         dataset: The data set of the run.
         split: Which films the evaluator runs over: `val` after training.
+        train_dataset: Training films, on which a guard is fitted; None fits none.
         weights: The weights that are evaluated; their operating point stands beside them.
         criterion: How the threshold is chosen after training; `argmax` takes none.
         target: What the criterion shall reach.
@@ -51,6 +54,7 @@ class Outcome:
         evaluator: RadiographEvaluator,
         dataset: OpenedDataset,
         split: str,
+        train_dataset: RadiographDataset | None = None,
         weights: str | Path | None = None,
         criterion: Criterion = "youden",
         target: float | None = None,
@@ -62,6 +66,7 @@ class Outcome:
         self.evaluator = evaluator
         self.dataset = dataset
         self.split = split
+        self.train_dataset = train_dataset
         self.weights = None if weights is None else Path(weights)
         self.criterion = criterion
         self.target = target
@@ -126,6 +131,10 @@ class Outcome:
             seed=self.seed,
         )
         point.save(self.folder / "operating_point.json")
+        if self.train_dataset is not None:
+            fit_guard_of_run(
+                self.train_dataset, self.evaluator.data_loader.dataset, folder=self.folder
+            )
         draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
         self._write(cases, point)
         logger.info("Curves: tensorboard --logdir %s", self.folder)
