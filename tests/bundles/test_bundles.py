@@ -15,7 +15,6 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.bundle import load as load_bundle
 from monai.bundle.scripts import ckpt_export, verify_net_in_out
 
-from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.check import check_bundle
 
@@ -98,7 +97,8 @@ def test_network_has_the_shapes_of_the_metadata(root):
 def test_weights_load_and_export_to_torchscript(root):
     network = load_bundle(root.name, bundle_dir=root.parent)
     size = read(root, "inference.json")["image_size"]
-    film = torch.rand(1, 1, size, size)
+    image = read(root, "metadata.json")["network_data_format"]["inputs"]["image"]
+    film = torch.rand(1, image["num_channels"], size, size)
     exported = root / "models" / "model.ts"
     ckpt_export(
         net_id="network_def",
@@ -119,8 +119,9 @@ def test_train_and_inference_agree(root):
     assert train["image_size"] == inference["image_size"]
     assert train["validate"]["preprocessing"] == inference["preprocessing"]
     assert train["validate"]["inferer"] == inference["inferer"]
-    point = OperatingPoint.load(root / "models" / "operating_point.json")
-    assert list(point.classes) == train["classes"]
+    # Its form differs between tasks; what it decides on does not.
+    point = json.loads((root / "models" / "operating_point.json").read_text("utf-8"))
+    assert point["classes"] == train["classes"]
 
 
 def test_train_config_is_short_and_holds_no_logic(root):
