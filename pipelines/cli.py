@@ -204,6 +204,7 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     )
     _add_overlay(predict)
     _add_set(predict)
+    _add_results(verb)
     return parser, dict(choices.choices)
 
 
@@ -229,6 +230,24 @@ def _add_runs(verb: Callable[..., argparse.ArgumentParser]) -> None:
         )
         _add_overlay(each)
         _add_set(each)
+
+
+def _add_results(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    export = verb(
+        "export",
+        verbs.export,
+        "write a bundle's network with its weights as one file that runs without plainfilm",
+        "export pneumonia_classification --format torchscript",
+    )
+    export.add_argument("bundle", metavar="BUNDLE")
+    export.add_argument(
+        "--format", default="torchscript", metavar="NAME", help="default: %(default)s"
+    )
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: beside the bundle's weights"
+    )
+    _add_overlay(export)
+    _add_set(export)
 
 
 def _add_overlay(parser: argparse.ArgumentParser) -> None:

@@ -218,6 +218,22 @@ def predict(options: argparse.Namespace) -> ExitStatus:
     return ExitStatus.SOME_FAILED if summary["failed"] else ExitStatus.DONE
 
 
+def export(options: argparse.Namespace) -> ExitStatus:
+    """Write a bundle's network as one file after its static check."""
+    bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+    from pipelines.deploy.export import export_bundle
+
+    path = export_bundle(
+        bundle,
+        export_format=options.format,
+        output=options.output,
+        overlays=options.overlay,
+        overrides=overrides,
+    )
+    _say(f"exported: {path}")
+    return ExitStatus.DONE
+
+
 def _checked(
     options: argparse.Namespace, *, base: Kind, overlays: Sequence[str]
 ) -> tuple[Bundle, dict[str, object]]:

@@ -191,6 +191,25 @@ def test_predict(root, calls, capsys, failed, status):
     assert said == f"{5 + failed} inputs: 4 predicted, 1 skipped, {failed} failed; tables: out\n"
 
 
+def test_explain_is_a_key_of_the_configuration(root, calls, capsys):
+    configuration = root / "bundles" / "made_up" / "configs" / "inference.json"
+    content = json.loads(configuration.read_text("utf-8")) | {"explain": False}
+    configuration.write_text(json.dumps(content), "utf-8")
+    summary = {"inputs": 0, "predicted": 0, "skipped": 0, "failed": 0}
+    calls[0]("pipelines.inference.batch.predict_folder", summary)
+    assert main(["predict", "made_up", "films", "out", "--explain"]) == 0
+    assert calls[-1][2]["overrides"] == {"explain": True}
+
+
+def test_export(root, calls, capsys):
+    calls[0]("pipelines.deploy.export.export_bundle", Path("model.ts"))
+    assert main(["export", "made_up", "--output", "model.ts"]) == 0
+    _, positional, named = calls[-1]
+    assert positional[0].name == "made_up"
+    assert (named["export_format"], named["output"]) == ("torchscript", Path("model.ts"))
+    assert capsys.readouterr().out == "exported: model.ts\n"
+
+
 def wrapped(error: Exception) -> Exception:
     """An error as MONAI passes it on, with two others around it."""
     outer = RuntimeError("Failed to evaluate ConfigExpression: '$@train::trainer.run()'")
