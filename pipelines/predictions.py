@@ -20,6 +20,8 @@ class Classification:
         out_of_distribution: Whether the film is unlike those that the network was trained on;
             None where the bundle has no guard.
         guard_score: How unlike it is; None where the bundle has no guard.
+        region: Whether a region of the film was found and classified alone (`found`), or the whole
+            film for want of one (`none_found_classified_whole`); None where none was looked for.
     """
 
     filename: str
@@ -29,6 +31,7 @@ class Classification:
     probabilities: dict[str, float]
     out_of_distribution: bool | None = None
     guard_score: float | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

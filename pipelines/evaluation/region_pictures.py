@@ -88,7 +88,8 @@ def film_picture(pixels: Pixels, longest: int) -> tuple[Picture, float]:
         for plane in pixels
     ]
     levels = np.rint(np.clip(np.stack(planes, axis=-1), 0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(levels, (height, width, 3))), scale
+    # A copy, also of what has three channels already: outlines are drawn into it.
+    return np.broadcast_to(levels, (height, width, 3)).copy(), scale
 
 
 def draw_outline(picture: Picture, traced: Outline, *, scale: float, number: int) -> None:

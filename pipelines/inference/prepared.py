@@ -35,6 +35,7 @@ class PreparedFilm:
         original_size: Height and width of the film as it was read.
         spacing_mm: Of the film as it was read, (rows, columns); None where it is unknown.
         placement: How the image lies on the film; None where nothing asks for it.
+        region: What became of the search for a region; None where there was no search.
     """
 
     item: Item
@@ -42,6 +43,7 @@ class PreparedFilm:
     original_size: tuple[int, int]
     spacing_mm: tuple[float, float] | None = None
     placement: Placement | None = None
+    region: str | None = None
 
     @property
     def filename(self) -> str:

@@ -69,12 +69,19 @@ def write_classifications(
         classes: Class names in order.
 
     Returns:
-        `labels`: how many films of each predicted label there are.
+        `labels`: how many films of each predicted label there are; `regions`, where regions were
+        looked for: how many films of each outcome.
     """
+    regions = Counter(record.region for record in classifications if record.region is not None)
     write_csv(
         output / "predictions.csv",
-        [*prediction_columns(classes), *GUARD_COLUMNS],
-        (prediction_row(record) | guard_cells(record) for record in classifications),
+        [*prediction_columns(classes), *GUARD_COLUMNS, *(["region"] if regions else [])],
+        (
+            prediction_row(record)
+            | guard_cells(record)
+            | ({"region": record.region} if regions else {})
+            for record in classifications
+        ),
     )
     write_json(
         output / "predictions.json",
@@ -86,7 +93,9 @@ def write_classifications(
             ],
         },
     )
-    return {"labels": dict(sorted(Counter(c.predicted_label for c in classifications).items()))}
+    labels = Counter(record.predicted_label for record in classifications)
+    counts = {"labels": dict(sorted(labels.items()))}
+    return counts | ({"regions": dict(sorted(regions.items()))} if regions else {})
 
 
 def guard_cells(record: Prediction) -> dict[str, object]:

@@ -171,7 +171,8 @@ class RandViewd(RandomFilmTransform):
             (self.size, self.size),
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        return view.reshape(self.size, self.size, -1).transpose(2, 0, 1)
+        planes: Pixels = view.reshape(self.size, self.size, -1).transpose(2, 0, 1)
+        return planes
 
 
 class RandColourd(RandomFilmTransform):

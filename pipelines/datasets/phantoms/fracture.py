@@ -126,7 +126,8 @@ def _draw_break(random: np.random.Generator) -> Break:
         teeth=(
             float(random.uniform(60, 110)),
             float(random.uniform(140, 220)),
-            *(float(each) for each in random.uniform(0, 2 * np.pi, 2)),
+            float(random.uniform(0, 2 * np.pi)),
+            float(random.uniform(0, 2 * np.pi)),
         ),
     )
 
