@@ -65,6 +65,7 @@ def test_tables_as_they_stand(tmp_path):
         "probabilities": {"NORMAL": 0.25, "PNEUMONIA": 0.75},
         "out_of_distribution": None,
         "guard_score": None,
+        "region": None,
     }
     summary = json.loads((tmp_path / "new" / "summary.json").read_text())
     assert summary == FACTS | {
