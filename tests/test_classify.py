@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.errors import Reason, RunError
+from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.inference.classify import Classify
 from pipelines.inference.prepared import PreparedFilm
@@ -57,6 +57,16 @@ def test_two_classes_with_one_logit_or_two(outputs, tmp_path):
     found = [record.predicted_label for record in postprocessing(films(2), logits)]
     # Sigmoids of 1 and 2: 0.73 and 0.88.
     assert found == ["NORMAL", "PNEUMONIA"]
+
+
+def test_a_given_threshold_takes_the_place_of_the_stored_one(tmp_path):
+    classify(tmp_path, classes=("NORMAL", "PNEUMONIA"), criterion="youden", threshold=0.8)
+    postprocessing = Classify(tmp_path / "model.pt", threshold=0.6)
+    (record,) = postprocessing(films(1), np.float32([[2.0]]))
+    assert record.predicted_label == "PNEUMONIA"
+    assert postprocessing.about()["threshold"] == 0.6
+    with pytest.raises(ConfigurationError, match="threshold to be"):
+        _ = Classify(tmp_path / "model.pt", threshold=1.6).operating_point
 
 
 def test_a_network_for_other_classes_is_refused(tmp_path):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from monai.handlers import ValidationHandler
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
@@ -16,8 +17,14 @@ from training_fixture import chain
 from pipelines.errors import ConfigurationError, DatasetError, Reason, RunError
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.files import write_csv
+from pipelines.training.checkpoints import Checkpoints
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import build_evaluator
+from pipelines.training.losses import CrossEntropy, class_weights
+from pipelines.training.metrics import build_metric
+from pipelines.training.monitoring import EpochLog, TensorBoard
+from pipelines.training.sampling import EpochSampler
+from pipelines.training.trainer import build_trainer
 from pipelines.workflows.outcome import Outcome
 
 THREE = ("nv", "bkl", "mel")
@@ -50,15 +57,23 @@ def write_films(folder, *, classes, count=30):
     return items
 
 
-def make(folder, *, classes=THREE, outputs=3, **options):
+def make(folder, *, classes=THREE, outputs=3, metric=None, **options):
     films = folder / "films"
     films.mkdir(exist_ok=True)
     dataset = Films(classes, write_films(films, classes=len(classes)))
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, outputs))
     validation = RadiographDataset(dataset.items, chain(noise=False))
+    key = {}
+    if metric is not None:
+        key[f"val_auroc_{metric}"] = build_metric(
+            f"auroc_{metric}", classes=classes, positive_classes=options["positive_classes"]
+        )
     evaluator = build_evaluator(
-        device="cpu", network=network, val_data_loader=DataLoader(validation, batch_size=8)
+        device="cpu",
+        network=network,
+        val_data_loader=DataLoader(validation, batch_size=8),
+        key_val_metric=key,
     )
     given = {"dataset": dataset, "split": "val"} | options
     return Outcome(folder / "run", evaluator=evaluator, **given)
@@ -150,3 +165,54 @@ def test_a_class_without_films_is_refused_before_training(tmp_path):
 def test_wrong_settings_are_refused_before_training(options, said, tmp_path):
     with pytest.raises(ConfigurationError, match=said):
         make(tmp_path, **options).check_settings()
+
+
+def test_training_of_three_classes_with_a_given_threshold(tmp_path):
+    outcome = make(
+        tmp_path, criterion="given", target=0.6, positive_classes=["bkl", "mel"], metric="positive"
+    )
+    classes = outcome.dataset.classes
+    items = outcome.dataset.items
+    films = RadiographDataset(items, chain(noise=True))
+    network = outcome.evaluator.network
+    run = outcome.folder
+    trainer = build_trainer(
+        3,
+        device="cpu",
+        network=network,
+        optimizer=torch.optim.AdamW(network.parameters(), lr=0.01),
+        loss_function=CrossEntropy(class_weights=class_weights(items, classes), gamma=1.0),
+        train_data_loader=DataLoader(films, sampler=EpochSampler(items), batch_size=8),
+        train_handlers=[
+            ValidationHandler(interval=1, validator=outcome.evaluator),
+            EpochLog(run, evaluator=outcome.evaluator),
+            TensorBoard(run, evaluator=outcome.evaluator, classes=classes),
+            Checkpoints(run / "checkpoints", evaluator=outcome.evaluator),
+        ],
+    )
+    outcome.check_settings()
+    trainer.run()
+    outcome.finish()
+    with (run / "log.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    assert {"val_auroc_positive", "val_auroc", "val_f1", "val_loss"} < set(rows[0])
+    assert float(rows[-1]["val_auroc_positive"]) > 0.8
+    assert OperatingPoint.load(run / "operating_point.json").threshold == 0.6
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as table:
+        figures = {row["metric"]: row["value"] for row in csv.DictReader(table)}
+    assert float(figures["auroc_positive"]) > 0.8
+
+    given = make(
+        tmp_path,
+        weights=run / "model.pt",
+        positive_classes=["bkl", "mel"],
+        threshold=0.1,
+    )
+    given.folder = tmp_path / "evaluation"
+    given.check_settings()
+    given.evaluate()
+    metrics = json.loads((given.folder / "metrics.json").read_text("utf-8"))
+    assert (metrics["threshold"], metrics["threshold_origin"]) == (
+        0.1,
+        "given, not chosen on cases",
+    )

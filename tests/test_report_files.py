@@ -96,6 +96,8 @@ def test_predictions_give_the_figures_again(written):
     assert [[int(row[f"predicted_{c}"]) for c in CLASSES] for row in matrix] == (
         evaluation.confusion.tolist()
     )
+    recall = evaluation.figures["sensitivity"].value
+    assert float(matrix[1]["share_PNEUMONIA"]) == pytest.approx(recall)
 
 
 def test_patients_are_in_no_file(written):

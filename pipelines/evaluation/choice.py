@@ -67,3 +67,22 @@ def choose_operating_point(
         )
         point = replace(point, threshold=threshold)
     return replace(point, figures=point.figures_of(cases, seed=seed))
+
+
+def give_threshold(point: OperatingPoint, threshold: float | None) -> OperatingPoint:
+    """Put a threshold that a person gives in the place of the one that was chosen.
+
+    Args:
+        point: The operating point of the weights.
+        threshold: 0 to 1, on the calibrated probability of the positive classes; None leaves the
+            operating point as it is.
+
+    Returns:
+        The operating point; with another threshold, without the figures of the old one.
+
+    Raises:
+        ConfigurationError: If the threshold is out of range, or there are no positive classes.
+    """
+    if threshold is None:
+        return point
+    return replace(point, threshold=threshold, criterion="given", target=threshold, figures={})

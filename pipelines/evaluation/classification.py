@@ -83,6 +83,8 @@ def evaluate(
 def threshold_origin(evaluation: Evaluation) -> str:
     """Say in a few words how the threshold was chosen, and on what."""
     point = evaluation.operating_point
+    if point.criterion in {"given", "argmax"}:
+        return f"{point.criterion}, not chosen on cases"
     how = point.criterion if point.target is None else f"{point.criterion} {point.target:g}"
     if point.split == evaluation.split:
         return f"{how}, chosen on these same cases, so the figures are optimistic"

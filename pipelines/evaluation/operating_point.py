@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -188,25 +188,16 @@ class OperatingPoint:
         self, cases: Cases, *, resamples: int = 2000, seed: int = 0
     ) -> dict[str, Figure]:
         """Compute the figures of cases of these classes, see `classification_figures`."""
-        return classification_figures(
-            cases,
-            temperature=self.temperature,
-            bias=self.bias,
-            threshold=self.threshold,
-            positive_classes=self.positive_classes,
-            resamples=resamples,
-            seed=seed,
-        )
+        return classification_figures(cases, resamples=resamples, seed=seed, **self._decision)
 
     def questions_of(self, cases: Cases) -> list[Question]:
         """Ask for the classes of cases of these classes, see `ask`."""
-        return ask(
-            cases,
-            temperature=self.temperature,
-            bias=self.bias,
-            threshold=self.threshold,
-            positive_classes=self.positive_classes,
-        )
+        return ask(cases, **self._decision)
+
+    @property
+    def _decision(self) -> dict[str, Any]:
+        names = ("temperature", "bias", "threshold", "positive_classes")
+        return {name: getattr(self, name) for name in names}
 
     def save(self, path: Path) -> None:
         """Write the operating point as JSON, whole or not at all."""
@@ -257,6 +248,15 @@ def classes_of(weights: str | Path) -> list[str]:
         weights: A file of weights with `operating_point.json` beside it.
     """
     return list(OperatingPoint.beside(Path(weights)).classes)
+
+
+def positive_classes_of(weights: str | Path) -> list[str]:
+    """Return the classes that weights judge together, for `positive_classes` in a configuration.
+
+    Args:
+        weights: As for `classes_of`.
+    """
+    return list(OperatingPoint.beside(Path(weights)).positive_classes)
 
 
 def _from_json(name: str, content: object) -> OperatingPoint:

@@ -111,12 +111,15 @@ def _prediction_rows(cases: Cases, operating_point: OperatingPoint) -> Iterator[
 
 def _write_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
     classes = evaluation.operating_point.classes
-    columns = [f"predicted_{name}" for name in classes]
+    shares = evaluation.confusion / np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
+    columns = [f"{kind}_{name}" for kind in ("predicted", "share") for name in classes]
     write_csv(
         path,
         ["label", *columns],
         (
-            {"label": name} | dict(zip(columns, row, strict=True))
-            for name, row in zip(classes, evaluation.confusion.tolist(), strict=True)
+            {"label": name} | dict(zip(columns, cells, strict=True))
+            for name, *cells in zip(
+                classes, *evaluation.confusion.T.tolist(), *shares.T.tolist(), strict=True
+            )
         ),
     )

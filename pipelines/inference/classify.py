@@ -1,12 +1,12 @@
 """The last step of a classifier: logits become records, at the operating point of the weights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.evaluation.choice import give_threshold
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.predictions import Classification, Refusal
@@ -36,11 +36,7 @@ class Classify:
         Raises:
             ConfigurationError: If the file is missing or wrong, or a given threshold is.
         """
-        point = OperatingPoint.beside(self._weights)
-        if self._threshold is None:
-            return point
-        given = self._threshold
-        return replace(point, threshold=given, criterion="given", target=given, figures={})
+        return give_threshold(OperatingPoint.beside(self._weights), self._threshold)
 
     def about(self) -> Mapping[str, object]:
         """Say where the threshold lies and how logits become probabilities."""

@@ -12,7 +12,7 @@ import torch
 from pipelines.datasets.opened import OpenedDataset
 from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.cases import Cases, require_outputs
-from pipelines.evaluation.choice import choose_operating_point
+from pipelines.evaluation.choice import choose_operating_point, give_threshold
 from pipelines.evaluation.class_info import write_class_info
 from pipelines.evaluation.classification import format_table
 from pipelines.evaluation.operating_point import OperatingPoint
@@ -43,6 +43,7 @@ class Outcome:
         target: What the criterion shall reach.
         positive_classes: Those of three classes or more that a threshold is put on together and
             that have figures of their own; of two classes it is the second.
+        threshold: What given weights are evaluated with in place of their own; None uses that.
         preprocessing: What `class_info.json` says of the network's input besides its size.
         seed: Seed of the bootstrap intervals.
     """
@@ -59,6 +60,7 @@ class Outcome:
         criterion: Criterion = "youden",
         target: float | None = None,
         positive_classes: Sequence[str] = (),
+        threshold: float | None = None,
         preprocessing: Mapping[str, object] | None = None,
         seed: int = 0,
     ) -> None:
@@ -71,6 +73,7 @@ class Outcome:
         self.criterion = criterion
         self.target = target
         self.positive_classes = tuple(positive_classes)
+        self.threshold = threshold
         self.preprocessing = dict(preprocessing or {})
         self.seed = seed
 
@@ -93,7 +96,7 @@ class Outcome:
             positive_classes=self.positive_classes,
         )
         if self.weights is not None:
-            OperatingPoint.beside(self.weights)
+            give_threshold(OperatingPoint.beside(self.weights), self.threshold)
         else:
             self._require_every_class("train")
             self._require_every_class(self.split)
@@ -149,7 +152,7 @@ class Outcome:
             raise RunError(
                 Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
             )
-        point = OperatingPoint.beside(self.weights)
+        point = give_threshold(OperatingPoint.beside(self.weights), self.threshold)
         self._write(self._cases(), point)
 
     def _require_every_class(self, split: str) -> None:
