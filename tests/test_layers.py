@@ -29,6 +29,7 @@ LAYERS = (
     {"workflows"},
     {"results"},
     {"inference"},
+    {"deploy"},
     {"verbs", "cli", "demo", "__main__"},
 )
 DEPTH = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}

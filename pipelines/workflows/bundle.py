@@ -191,15 +191,20 @@ def _summary(bundle: Bundle) -> BundleSummary:
         name=bundle.name,
         version=str(metadata.get("version", "")),
         task=str(metadata.get("task", "")),
-        classes=_classes(bundle, metadata),
+        classes=class_names(bundle.operating_point, metadata),
         weights_bytes=bundle.weights.stat().st_size if bundle.weights.is_file() else None,
         figures=figures if isinstance(figures, dict) else {},
     )
 
 
-def _classes(bundle: Bundle, metadata: Mapping[str, object]) -> tuple[str, ...]:
-    """Class names beside the weights; without weights those of the output channels."""
-    shipped = read_metadata(bundle.operating_point).get("classes")
+def class_names(operating_point: Path, metadata: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the names of classes in order.
+
+    Args:
+        operating_point: The file beside the weights, whose names count.
+        metadata: Of the bundle; without such a file its output channels are named.
+    """
+    shipped = read_metadata(operating_point).get("classes")
     if isinstance(shipped, list):
         return tuple(str(each) for each in shipped)
     channels: object = metadata

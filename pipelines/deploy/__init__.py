@@ -1,0 +1,1 @@
+"""Out of one process: networks in files that other programs run."""
