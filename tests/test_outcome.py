@@ -112,7 +112,7 @@ def test_three_classes_leave_figures_decisions_and_class_info(tmp_path):
     assert [row["filename"] for row in rows] == [f"film{i:03d}.png" for i in range(30)]
 
     weights = outcome.folder / "model.pt"
-    again = make(tmp_path, weights=weights, split="test", criterion="argmax")
+    again = make(tmp_path, weights=weights, split="test")
     again.folder = tmp_path / "evaluation"
     again.check_settings()
     again.evaluate()

@@ -86,15 +86,17 @@ class Outcome:
             DatasetError: If a film cannot be read, or a split that is trained with lacks a class.
             RunError: If the network does not have the outputs that the classes ask for.
         """
-        OperatingPoint(
-            threshold=None if self.criterion == "argmax" else 0.5,
-            temperature=1.0,
-            classes=self.dataset.classes,
-            criterion=self.criterion,
-            split=_SPLIT_NAMES[self.split],
-            target=self.target,
-            positive_classes=self.positive_classes,
-        )
+        # Only on validation films is an operating point chosen.
+        if self.split == "val":
+            OperatingPoint(
+                threshold=None if self.criterion == "argmax" else 0.5,
+                temperature=1.0,
+                classes=self.dataset.classes,
+                criterion=self.criterion,
+                split=_SPLIT_NAMES[self.split],
+                target=self.target,
+                positive_classes=self.positive_classes,
+            )
         if self.weights is not None:
             give_threshold(OperatingPoint.beside(self.weights), self.threshold)
         else:
