@@ -40,7 +40,8 @@ class SegmentationOutcome:
         evaluator: Runs the network over the films of `split`.
         dataset: The data set of the run.
         split: Which films the evaluator runs over: `val` after training.
-        weights: The weights that are evaluated; their operating point stands beside them.
+        weights: The weights that are evaluated; their operating point stands beside them. Those
+            that a training begins with need none.
         checkpoint_dir: Folder of the run's checkpoints.
         choose_thresholds: Choose a threshold for each structure on validation films; otherwise all
             are decided at even odds.
@@ -75,12 +76,9 @@ class SegmentationOutcome:
         """Refuse what could not be finished, before anything is trained.
 
         Raises:
-            ConfigurationError: If the network does not have a channel for each class, or the
-                operating point beside given weights is missing or of other classes.
+            ConfigurationError: If the network does not have a channel for each class.
         """
         classes = self.dataset.classes
-        if self.weights is not None:
-            self._point_of(self.weights)
         film = self.evaluator.data_loader.dataset[0]["image"]
         logits = self._logits(film)
         if logits.shape[0] != len(classes) or logits.shape[1:] != film.shape[1:]:
