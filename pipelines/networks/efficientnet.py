@@ -20,7 +20,7 @@ def build_efficientnet(
     PyTorch weights; MONAI's padding is computed for one size of image, and so is right for that
     one only. SiLU is PyTorch's own, which is faster and needs no switch before export.
 
-    Depthwise convolutions train about five times slower in bfloat16 than in float32 on a CPU:
+    Depthwise convolutions train up to five times slower in bfloat16 than in float32 on a CPU:
     train with `amp` false there.
 
     Args:

@@ -70,7 +70,7 @@ _SMALL = (
 class MobileNetV2(nn.Module):
     """MobileNetV2 (Sandler et al. 2018) at width 1.
 
-    Depthwise convolutions train about five times slower in bfloat16 than in float32 on a CPU:
+    Depthwise convolutions train up to five times slower in bfloat16 than in float32 on a CPU:
     train with `amp` false there.
 
     Args:
@@ -118,7 +118,7 @@ class MobileNetV2(nn.Module):
 class MobileNetV3(nn.Module):
     """MobileNetV3 (Howard et al. 2019) at width 1.
 
-    Depthwise convolutions train about five times slower in bfloat16 than in float32 on a CPU:
+    Depthwise convolutions train up to five times slower in bfloat16 than in float32 on a CPU:
     train with `amp` false there.
 
     Args:
