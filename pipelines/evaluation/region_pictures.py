@@ -5,13 +5,10 @@ so that neighbours in the list of classes differ.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from PIL import ImageFont
 
 from pipelines.evaluation.cases import Floats
 from pipelines.evaluation.regions import Box, Mask
@@ -126,12 +123,6 @@ def draw_outline(picture: Picture, traced: Outline, *, scale: float, number: int
 def in_picture(place: tuple[float, float], scale: float) -> tuple[float, float]:
     """Return where the centre of a pixel of the film lies in a picture of it."""
     return (place[0] + 0.5) * scale - 0.5, (place[1] + 0.5) * scale - 0.5
-
-
-def lettering(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Open the font that matplotlib brings: it is on every machine and knows most scripts."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
 
 
 def _in_picture(contour: Floats, scale: float) -> npt.NDArray[np.int32]:

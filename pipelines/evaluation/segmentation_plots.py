@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, shortened
 from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
 from pipelines.evaluation.region_pictures import (
     Picture,
     draw_outline,
     film_picture,
-    lettering,
     outline,
 )
 from pipelines.evaluation.regions import Mask
@@ -22,7 +22,6 @@ from pipelines.evaluation.segmentation import (
 )
 from pipelines.files import whole_file
 
-_GROUND, _TEXT, _MUTED = "#121417", "#F4F4F4", "#A9AFB6"
 _GAP, _CAPTION = 12, 52
 
 
@@ -110,15 +109,15 @@ def draw_case(
     sheet = Image.new(
         "RGB",
         (_GAP + len(panels) * (width + _GAP), _CAPTION + 2 * _GAP + height + _GAP),
-        _GROUND,
+        GROUND,
     )
     draw = ImageDraw.Draw(sheet)
-    name, small = lettering(16, bold=True), lettering(13)
-    draw.text((_GAP, 8), _printable(caption[0]), fill=_TEXT, font=name)
-    draw.text((_GAP, 30), _printable(caption[1]), fill=_MUTED, font=small)
+    name, small, room = font(16, bold=True), font(13), sheet.width - 2 * _GAP
+    draw.text((_GAP, 8), shortened(caption[0], name, room), fill=TEXT, font=name)
+    draw.text((_GAP, 30), shortened(caption[1], small, room), fill=MUTED, font=small)
     for place, (title, panel) in enumerate(panels):
         left = _GAP + place * (width + _GAP)
-        draw.text((left, _CAPTION), title, fill=_TEXT, font=small)
+        draw.text((left, _CAPTION), title, fill=TEXT, font=small)
         sheet.paste(Image.fromarray(panel), (left, _CAPTION + 2 * _GAP - 4))
     with whole_file(path) as temporary:
         sheet.save(temporary, format="PNG")
@@ -131,7 +130,3 @@ def _outlined(plain: Picture, masks: Mask, scale: float) -> Picture:
         if traced is not None:
             draw_outline(picture, traced, scale=scale, number=number)
     return picture
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

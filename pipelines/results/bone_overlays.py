@@ -5,8 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
+from pipelines.evaluation.drawing import GROUND, MUTED, font
 from pipelines.evaluation.region_pictures import (
     COLOURS,
     Outline,
@@ -14,12 +15,10 @@ from pipelines.evaluation.region_pictures import (
     draw_outline,
     film_picture,
     in_picture,
-    lettering,
 )
 from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
 
-_GROUND, _MUTED = (18, 20, 23), "#A9AFB6"
 _GAP, _LEADER_GAP = 16, 8
 _TEXT_SHARE = 60  # letters are a sixtieth of the longer side high
 
@@ -66,7 +65,7 @@ def _sheet(
 ) -> Image.Image:
     height, width = plain.shape[:2]
     size = max(11, round(max(height, width) / _TEXT_SHARE))
-    letters = lettering(size)
+    letters = font(size)
     step = round(size * 1.35)
     left, right = _sides(labels)
     margin = 2 * _GAP + round(max((letters.getlength(each.name) for each in labels), default=0))
@@ -74,7 +73,9 @@ def _sheet(
     top = (tall - height) // 2
     below = step + _GAP if missing else 0
     canvas = np.full(
-        (tall + 2 * _GAP + below, 3 * _GAP + 2 * (width + margin), 3), _GROUND, np.uint8
+        (tall + 2 * _GAP + below, 3 * _GAP + 2 * (width + margin), 3),
+        ImageColor.getrgb(GROUND),
+        np.uint8,
     )
     first = 2 * _GAP + width + margin  # column of the outlined film
     canvas[_GAP + top : _GAP + top + height, _GAP : _GAP + width] = plain
@@ -95,7 +96,7 @@ def _sheet(
         draw.text(place, each.name, fill=each.colour, font=letters, anchor=anchor)
     if missing:
         text = "not found: " + ", ".join(missing)
-        draw.text((_GAP, tall + 2 * _GAP), text, fill=_MUTED, font=letters)
+        draw.text((_GAP, tall + 2 * _GAP), text, fill=MUTED, font=letters)
     return sheet
 
 

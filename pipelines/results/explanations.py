@@ -8,9 +8,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, letterboxed, shortened
 from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
-from pipelines.results.drawing import GROUND, MUTED, TEXT, font, letterboxed, shortened
 
 _COLOURS = "inferno"
 """Its lightness grows all the way, so that it is read without telling red from green."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.evaluation.drawing import GROUND, MUTED, PANEL, TEXT, font, letterboxed, shortened
 from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
-from pipelines.results.drawing import GROUND, MUTED, PANEL, TEXT, font, letterboxed, shortened
 
 # Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")

@@ -1,4 +1,4 @@
-"""What pictures of predictions are put together from: films on a panel, and lettering."""
+"""What pictures of films are put together from: films on a panel, and lettering."""
 
 from pathlib import Path
 
