@@ -91,6 +91,7 @@ def train(folder, data):
         ],
     )
     trainer.run()
+    made.train_dataset = films
     made.finish()
     return made
 
@@ -109,7 +110,15 @@ def run(organs, tmp_path_factory):
 
 
 def test_a_run_leaves_weights_thresholds_figures_and_pictures(run):
-    for name in ("model.pt", "curves.png", "log.csv", "metrics.csv", "cases.csv", "dice.png"):
+    for name in (
+        "model.pt",
+        "curves.png",
+        "log.csv",
+        "metrics.csv",
+        "cases.csv",
+        "dice.png",
+        "guard.npz",
+    ):
         assert (run / name).stat().st_size > 50, name
     point = json.loads((run / "operating_point.json").read_text("utf-8"))
     assert point["classes"] == list(CLASSES)

@@ -21,9 +21,11 @@ from pipelines.evaluation.segmentation_point import (
 from pipelines.evaluation.segmentation_report import evaluate_segmentation, format_segmentation
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
+from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.transforms.layers import load_layers, unpack_layers
 from pipelines.transforms.reading import LoadRadiographd
+from pipelines.workflows.run_guard import fit_guard_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class SegmentationOutcome:
         evaluator: Runs the network over the films of `split`.
         dataset: The data set of the run.
         split: Which films the evaluator runs over: `val` after training.
+        train_dataset: Training films, on which a guard is fitted; None fits none.
         weights: The weights that are evaluated; their operating point stands beside them. Those
             that a training begins with need none.
         checkpoint_dir: Folder of the run's checkpoints.
@@ -56,6 +59,7 @@ class SegmentationOutcome:
         evaluator: RadiographEvaluator,
         dataset: OpenedPairs,
         split: str,
+        train_dataset: RadiographDataset | None = None,
         weights: str | Path | None = None,
         checkpoint_dir: str | Path | None = None,
         choose_thresholds: bool = True,
@@ -66,6 +70,7 @@ class SegmentationOutcome:
         self.evaluator = evaluator
         self.dataset = dataset
         self.split = split
+        self.train_dataset = train_dataset
         self.weights = None if weights is None else Path(weights)
         self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
         self.choose_thresholds = choose_thresholds
@@ -110,6 +115,9 @@ class SegmentationOutcome:
         load_weights(network, self.folder / "model.pt", device=self._device)
         point = self._choose()
         point.save(self.folder / FILE_NAME)
+        if self.train_dataset is not None:
+            films: Any = self.evaluator.data_loader.dataset
+            fit_guard_of_run(self.train_dataset, films, folder=self.folder)
         draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
         self._write(point)
         logger.info("Curves: tensorboard --logdir %s", self.folder)
