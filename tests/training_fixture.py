@@ -77,6 +77,7 @@ def small_run(
     num_workers: int = 0,
     learning_rate: float = 0.01,
     patience: int = 5,
+    interval: int = 1,
     schedule: Callable[[torch.optim.Optimizer], Schedule] = WarmupCosine,
 ) -> tuple[RadiographTrainer, RadiographEvaluator]:
     """Build the trainer and evaluator of a run as a config does, on the CPU."""
@@ -106,7 +107,7 @@ def small_run(
         lr_scheduler=schedule(optimizer),
         average=average,
         train_handlers=[
-            ValidationHandler(interval=1, validator=evaluator),
+            ValidationHandler(interval=interval, validator=evaluator),
             EpochLog(output_dir, evaluator=evaluator),
             TensorBoard(output_dir, evaluator=evaluator),
             Checkpoints(output_dir / "checkpoints", evaluator=evaluator),

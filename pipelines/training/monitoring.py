@@ -54,11 +54,13 @@ class EpochLog:
             "epoch": epoch,
             "train_loss": round(float(trainer.state.metrics["train_loss"]), 6),
             "learning_rate": f"{trainer.optimizer.param_groups[0]['lr']:.3g}",
-            **{name: round(value, 6) for name, value in scalars(self.evaluator).items()},
+            **{name: round(value, 6) for name, value in measured(self.evaluator, epoch).items()},
             "seconds": round(time.perf_counter() - self._began, 1),
         }
-        earlier = [r for r in self._rows() if int(r["epoch"]) < epoch]
-        write_csv(self.path, list(row), [*earlier, row])
+        rows = [*(r for r in self._rows() if int(r["epoch"]) < epoch), row]
+        # Not every epoch is validated: its row has fewer columns, and they stay empty.
+        widest = max(rows, key=len)
+        write_csv(self.path, list(widest), [dict.fromkeys(widest, "") | each for each in rows])
         key = self.evaluator.state.key_metric_name
         logger.info(
             "Epoch %d of %d: train loss %.4f, %s %s, %.0f s",
@@ -145,9 +147,10 @@ class TensorBoard:
     def _epoch(self, trainer: RadiographTrainer) -> None:
         step = trainer.state.iteration
         writer: Any = self._open(step)
-        for name, value in scalars(self.evaluator).items():
+        said = measured(self.evaluator, int(trainer.state.epoch))
+        for name, value in said.items():
             writer.add_scalar(f"validation/{name.removeprefix('val_')}", value, step)
-        if self.evaluator.labels:
+        if said and self.evaluator.labels:
             picture = confusion_picture(
                 self.evaluator.logits, self.evaluator.labels, classes=self.classes
             )
@@ -160,8 +163,10 @@ class TensorBoard:
             self._writer = None
 
 
-def scalars(evaluator: RadiographEvaluator) -> dict[str, float]:
-    """Return the evaluator's metrics that are plain numbers."""
+def measured(evaluator: RadiographEvaluator, epoch: int) -> dict[str, float]:
+    """Return the metrics that are plain numbers, if the validation of this epoch has been run."""
+    if evaluator.state.epoch != epoch:
+        return {}
     return {
         name: float(value)
         for name, value in evaluator.state.metrics.items()
