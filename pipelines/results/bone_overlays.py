@@ -1,6 +1,7 @@
 """A film with every structure outlined and named, and the untouched film beside it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
 
 _GAP, _LEADER_GAP = 16, 8
+_LINE = 0.6  # opacity of the lines to names
 _TEXT_SHARE = 60  # letters are a sixtieth of the longer side high
 
 
@@ -37,67 +39,110 @@ def write_overlay(
         structures: Name and outline of each, in class order; None where it was not found.
         longest: Length of the longer side of the film in the picture, in pixels.
     """
-    plain, scale = film_picture(pixels, longest)
-    outlined = plain.copy()
-    labels = []
-    for number, (name, traced) in enumerate(structures):
-        if traced is not None:
-            draw_outline(outlined, traced, scale=scale, number=number)
-            column, row = in_picture(traced.centre, scale)
-            labels.append(_Label(name, number, column, row))
-    missing = [name for name, traced in structures if traced is None]
+    sheet = _sheet(*film_picture(pixels, longest), structures)
     with whole_file(path) as temporary:
-        _sheet(plain, outlined, labels, missing).save(temporary, format="PNG")
+        sheet.save(temporary, format="PNG")
 
 
+@dataclass(frozen=True, slots=True)
 class _Label:
-    """A name and where its structure lies in the picture of the film."""
+    """A name, and where its structure lies in the picture of the film."""
 
-    def __init__(self, name: str, number: int, column: float, row: float) -> None:
-        self.name = name
-        self.colour = COLOURS[number % len(COLOURS)]
-        self.column = column
-        self.row = row
+    name: str
+    number: int
+    column: float
+    row: float
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        return COLOURS[self.number % len(COLOURS)]
+
+
+@dataclass(frozen=True, slots=True)
+class _PlacedLabel:
+    """A name, where it stands on the sheet, and the place that its line leads to."""
+
+    label: _Label
+    place: tuple[int, int]
+    anchor: str
+    target: tuple[int, int]
+
+    @property
+    def line_start(self) -> tuple[int, int]:
+        column, row = self.place
+        return column + (_LEADER_GAP if self.anchor == "rm" else -_LEADER_GAP), row
 
 
 def _sheet(
-    plain: Picture, outlined: Picture, labels: Sequence[_Label], missing: Sequence[str]
+    plain: Picture, scale: float, structures: Sequence[tuple[str, Outline | None]]
 ) -> Image.Image:
     height, width = plain.shape[:2]
+    labels = [
+        _Label(name, number, *in_picture(traced.centre, scale))
+        for number, (name, traced) in enumerate(structures)
+        if traced is not None
+    ]
     size = max(11, round(max(height, width) / _TEXT_SHARE))
-    letters = font(size)
-    step = round(size * 1.35)
-    left, right = _sides(labels)
+    letters, step = font(size), round(size * 1.35)
     margin = 2 * _GAP + round(max((letters.getlength(each.name) for each in labels), default=0))
-    tall = max(height, step * max(len(left), len(right), 1))
-    top = (tall - height) // 2
-    below = step + _GAP if missing else 0
+    tall = max(height, step * (len(labels) + 1) // 2)
+    rows = slice(_GAP + (tall - height) // 2, _GAP + (tall - height) // 2 + height)
+    first = 2 * _GAP + width + margin  # column of the outlined film
     canvas = np.full(
-        (tall + 2 * _GAP + below, 3 * _GAP + 2 * (width + margin), 3),
+        (tall + 3 * _GAP + step, first + width + margin + _GAP, 3),
         ImageColor.getrgb(GROUND),
         np.uint8,
     )
-    first = 2 * _GAP + width + margin  # column of the outlined film
-    canvas[_GAP + top : _GAP + top + height, _GAP : _GAP + width] = plain
-    canvas[_GAP + top : _GAP + top + height, first : first + width] = outlined
+    canvas[rows, _GAP : _GAP + width] = plain
+    canvas[rows, first : first + width] = plain
+    placed = _placed(labels, corner=(first, rows.start), width=width, tall=tall, step=step)
+    canvas = _with_lines(canvas, placed)
+    # Outlines over lines, since those cross structures that are not theirs.
+    film = np.ascontiguousarray(canvas[rows, first : first + width])
+    for number, (_, traced) in enumerate(structures):
+        if traced is not None:
+            draw_outline(film, traced, scale=scale, number=number)
+    canvas[rows, first : first + width] = film
+    for each in placed:
+        cv2.circle(canvas, each.target, max(2, size // 6), each.label.colour, -1, cv2.LINE_AA)
 
-    places = []
-    for side, edge, anchor in ((left, first - _GAP, "rm"), (right, first + width + _GAP, "lm")):
-        rows = _spread([each.row + top for each in side], step=step, room=tall)
-        for each, row in zip(side, rows, strict=True):
-            begin = (edge + (_LEADER_GAP if anchor == "rm" else -_LEADER_GAP), round(row) + _GAP)
-            end = (round(first + each.column), round(_GAP + top + each.row))
-            cv2.line(canvas, begin, end, each.colour, 1, cv2.LINE_AA)
-            cv2.circle(canvas, end, max(2, size // 6), each.colour, -1, cv2.LINE_AA)
-            places.append((each, (edge, round(row) + _GAP), anchor))
     sheet = Image.fromarray(canvas)
     draw = ImageDraw.Draw(sheet)
-    for each, place, anchor in places:
-        draw.text(place, each.name, fill=each.colour, font=letters, anchor=anchor)
+    for each in placed:
+        draw.text(
+            each.place, each.label.name, fill=each.label.colour, font=letters, anchor=each.anchor
+        )
+    missing = [name for name, traced in structures if traced is None]
     if missing:
         text = "not found: " + ", ".join(missing)
+        if letters.getlength(text) > sheet.width - 2 * _GAP:
+            text = f"not found: {len(missing)} of {len(structures)}"
         draw.text((_GAP, tall + 2 * _GAP), text, fill=MUTED, font=letters)
     return sheet
+
+
+def _with_lines(canvas: Picture, placed: Sequence[_PlacedLabel]) -> Picture:
+    lined = canvas.copy()
+    for each in placed:
+        cv2.line(lined, each.line_start, each.target, each.label.colour, 1, cv2.LINE_AA)
+    blended: Picture = cv2.addWeighted(lined, _LINE, canvas, 1 - _LINE, 0)
+    return blended
+
+
+def _placed(
+    labels: Sequence[_Label], *, corner: tuple[int, int], width: int, tall: int, step: int
+) -> list[_PlacedLabel]:
+    """Place names in the margins, each at the height of its structure where there is room."""
+    left, top = corner
+    placed = []
+    for side, column, anchor in zip(
+        _sides(labels), (left - _GAP, left + width + _GAP), ("rm", "lm"), strict=True
+    ):
+        wished = [top - _GAP + each.row for each in side]
+        for each, row in zip(side, _spread(wished, step=step, room=tall), strict=True):
+            target = (round(left + each.column), round(top + each.row))
+            placed.append(_PlacedLabel(each, (column, round(row) + _GAP), anchor, target))
+    return placed
 
 
 def _sides(labels: Sequence[_Label]) -> tuple[list[_Label], list[_Label]]:
