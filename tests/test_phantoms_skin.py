@@ -11,6 +11,7 @@ from pipelines.datasets.datalist import build_datalist
 from pipelines.datasets.lesions import find_lesions
 from pipelines.datasets.phantoms import write_samples
 from pipelines.datasets.phantoms.skin import KINDS, lesion_photograph
+from pipelines.datasets.phantoms.skin_samples import plan_skin_samples
 from pipelines.errors import ConfigurationError
 from pipelines.files import sha256
 from pipelines.ingest.read import read_radiograph
@@ -40,7 +41,7 @@ def test_the_default_set_has_the_layout_of_its_users_and_three_splits(samples):
 def test_the_same_arguments_give_the_same_bytes(samples, tmp_path):
     again = write_samples("skin", tmp_path / "again")
     assert [sha256(file) for file in again[:20]] == [sha256(file) for file in samples[1][:20]]
-    other = write_samples("skin", tmp_path / "other", count=28, seed=1)
+    other = write_samples("skin", tmp_path / "other", count=21, seed=1)
     assert sha256(other[1]) != sha256(again[1])
 
 
@@ -91,7 +92,17 @@ def test_kinds_can_be_told_apart_but_not_by_the_table():
 
 
 def test_too_few_are_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="expected 28 to 10000 photographs, got 27"):
-        write_samples("skin", tmp_path / "a", count=27)
-    write_samples("skin", tmp_path / "b", count=28)
-    assert len(find_lesions(tmp_path / "b").films) == 28
+    with pytest.raises(ConfigurationError, match="expected 21 to 10000 photographs, got 20"):
+        write_samples("skin", tmp_path / "a", count=20)
+    write_samples("skin", tmp_path / "b", count=21)
+    assert len(find_lesions(tmp_path / "b").films) == 21
+
+
+@pytest.mark.parametrize("count", [21, 24, 28, 48, 100, 1000])
+def test_every_kind_has_three_lesions_and_some_have_several_photographs(count):
+    planned = plan_skin_samples(count)
+    assert len(planned) == count
+    lesions = {kind: {each.lesion for each in planned if each.kind == kind} for kind in KINDS}
+    assert min(map(len, lesions.values())) >= 3
+    assert (len({each.lesion for each in planned}) < count) == (count > 21)
+    assert [each.number for each in planned] == list(range(1, count + 1))

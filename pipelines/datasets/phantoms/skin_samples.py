@@ -14,7 +14,7 @@ from pipelines.files import whole_file
 
 _PHOTOGRAPHS_OF_LESION = (1, 2, 1, 3)
 
-MINIMUM_COUNT = 28
+MINIMUM_COUNT = 21
 """Photographs: three lesions of each of the seven kinds, one for each split."""
 
 MAXIMUM_COUNT = 10_000
@@ -93,14 +93,19 @@ def write_skin_samples(directory: Path, *, count: int = 48, seed: int = 0) -> tu
 
 
 def _lesions(count: int) -> Iterator[int]:
-    """The lesion of each photograph."""
-    lesion = 0
-    while count:
-        photographs = _PHOTOGRAPHS_OF_LESION[lesion // len(KINDS) % len(_PHOTOGRAPHS_OF_LESION)]
-        lesion += 1
-        for _ in range(min(photographs, count)):
-            yield lesion
-            count -= 1
+    """The lesion of each photograph: those that must be get one, then all get more in turn."""
+    photographs = [1] * min(count, MINIMUM_COUNT)
+    left = count - len(photographs)
+    for lesion in range(count):
+        wanted = _PHOTOGRAPHS_OF_LESION[lesion // len(KINDS) % len(_PHOTOGRAPHS_OF_LESION)]
+        if lesion == len(photographs) and left:
+            photographs.append(1)
+            left -= 1
+        more = min(left, wanted - 1)
+        if lesion < len(photographs):
+            photographs[lesion] += more
+            left -= more
+    return (lesion for lesion, number in enumerate(photographs, 1) for _ in range(number))
 
 
 def _row(photograph: PlannedPhotograph) -> dict[str, str]:
