@@ -11,8 +11,8 @@ import pytest
 from pipelines.datasets.phantoms.hand import hand_radiograph, trace_bones
 from pipelines.datasets.phantoms.hand_anatomy import draw_person
 from pipelines.datasets.phantoms.hand_bone import Pose
-from pipelines.datasets.phantoms.hand_film import Film
 from pipelines.datasets.phantoms.hand_outline import CARPALS, closed_curve
+from pipelines.datasets.phantoms.hand_placing import Film
 from pipelines.datasets.phantoms.hand_pose import lay_hand
 from pipelines.datasets.phantoms.hand_rendering import Placement, fill
 from pipelines.datasets.phantoms.hand_samples import plan_hand_samples, write_hand_samples

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from pipelines.datasets.phantoms.hand_anatomy import Person
 from pipelines.datasets.phantoms.hand_bone import Hand
-from pipelines.datasets.phantoms.hand_film import Film, draw_film, expose, film_window, place_hand
+from pipelines.datasets.phantoms.hand_film import expose
+from pipelines.datasets.phantoms.hand_placing import Film, draw_film, film_window, place_hand
 from pipelines.datasets.phantoms.hand_pose import draw_pose, lay_hand
 from pipelines.datasets.phantoms.hand_rendering import Placement, attenuate
 from pipelines.labels import HAND_BONES

@@ -30,9 +30,9 @@ def draw_pose(random: np.random.Generator) -> Pose:
     if happens(random, 0.005):
         turn += 180
     return Pose(
-        spread=float(np.clip(random.normal(1.0, 0.55), -0.15, 2.4)),
+        spread=float(np.clip(random.normal(1.0, 0.65), -0.15, 2.6)),
         fan=float(np.clip(random.normal(1.0, 0.13), 0.7, 1.4)),
-        thumb=float(np.clip(random.normal(41, 9), 20, 66)),
+        thumb=float(np.clip(random.normal(39, 10), 14, 68)),
         flexion=float(random.choice((0.03, 0.12, 0.3), p=(0.7, 0.22, 0.08))),
         deviation=float(np.clip(random.normal(0, 6), -18, 18)),
         turn=float(turn),
@@ -74,13 +74,13 @@ def _directions(index: int, ray: Ray, draw: Draw) -> list[float]:
     """Directions of the bones of a finger, in radians, metacarpal first."""
     pose, random = draw.pose, draw.random
     if index == 0:
-        angles = [pose.thumb, random.normal(2, 9), random.normal(4, 9)]
+        angles = [pose.thumb, random.normal(-3, 12), random.normal(4, 12)]
     else:
         abduction = (9.0 * pose.spread - 1, 1.0, -4.0 * pose.spread + 5, -14 * pose.spread + 6)
         drift = (0, 0, 1.0, 3.5)[index - 1]
         angles = [
             ray.angle * pose.fan,
-            abduction[index - 1] + random.normal(0, 3),
+            abduction[index - 1] + random.normal(0, 3.5),
             random.normal(drift, 2.5),
             random.normal(drift, 3.5),
         ]
