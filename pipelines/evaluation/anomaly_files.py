@@ -1,0 +1,118 @@
+"""An evaluation of anomalies becomes files: tables for programs, pictures for people."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.evaluation import anomaly_plots as plots
+from pipelines.evaluation.anomaly import (
+    KINDS,
+    AnomalyEvaluation,
+    threshold_origin,
+)
+from pipelines.evaluation.anomaly_scores import MEASURES
+from pipelines.evaluation.prediction_table import table_filename, table_number
+from pipelines.files import write_csv, write_json
+
+COLUMNS = ("filename", "anomaly_score", "anomalous", "out_of_distribution")
+"""First columns of every table with a row a film."""
+
+
+def anomaly_cells(
+    filename: str, score: float, *, anomalous: bool, out_of_distribution: bool | None
+) -> dict[str, object]:
+    """Return the cells of `COLUMNS` for one film.
+
+    Args:
+        filename: Path relative to the input folder.
+        score: The anomaly score.
+        anomalous: Whether it reaches the threshold.
+        out_of_distribution: Whether the film does not belong; None leaves the cell empty.
+    """
+    unlike = "" if out_of_distribution is None else str(out_of_distribution).lower()
+    values = (table_filename(filename), table_number(score), str(anomalous).lower(), unlike)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
+    """Write all that a reader may want to see, pictures of single films apart.
+
+    `metrics.json`, `metrics.csv`, `predictions.csv`, `scores.png`, and where both kinds of film
+    are there `roc.png` and `precision_recall.png`.
+
+    Args:
+        output_dir: Folder to write to; made if missing.
+        evaluation: The evaluation.
+    """
+    write_json(output_dir / "metrics.json", _metrics(evaluation))
+    write_csv(
+        output_dir / "metrics.csv",
+        ["metric", "value", "ci_low", "ci_high"],
+        _metric_rows(evaluation),
+    )
+    write_csv(
+        output_dir / "predictions.csv",
+        [COLUMNS[0], "label", *COLUMNS[1:], *MEASURES, *_other_scores(evaluation)],
+        _film_rows(evaluation),
+    )
+    plots.draw_score_histogram(output_dir / "scores.png", evaluation)
+    if evaluation.cases.has_both:
+        plots.draw_anomaly_roc(output_dir / "roc.png", evaluation)
+        plots.draw_anomaly_precision_recall(output_dir / "precision_recall.png", evaluation)
+
+
+def _metrics(evaluation: AnomalyEvaluation) -> dict[str, object]:
+    point, cases = evaluation.point, evaluation.cases
+    counts = np.bincount(cases.labels, minlength=len(KINDS)).tolist()
+    flagged = evaluation.scores > point.out_of_distribution
+    return {
+        "split": evaluation.split,
+        "n": len(cases),
+        "n_groups": len(set(cases.groups)),
+        "films": dict(zip(KINDS, counts, strict=True)),
+        "score": point.score.value,
+        "threshold": point.threshold,
+        "criterion": point.criterion,
+        "target": point.target,
+        "chosen_on": point.split,
+        "threshold_origin": threshold_origin(evaluation),
+        "out_of_distribution": {
+            "limit": point.out_of_distribution,
+            "share_of_films_above": float(flagged.mean()),
+        },
+        "interval": {
+            "level": 0.95,
+            "method": "percentile bootstrap by group of near copies",
+            "resamples": evaluation.resamples,
+            "seed": evaluation.seed,
+        },
+        "metrics": {name: asdict(figure) for name, figure in evaluation.figures.items()},
+        "auroc_of_scores": {name: asdict(figure) for name, figure in evaluation.others.items()},
+    }
+
+
+def _metric_rows(evaluation: AnomalyEvaluation) -> Iterator[dict[str, object]]:
+    others = {f"auroc_{name}": figure for name, figure in evaluation.others.items()}
+    for name, figure in (*evaluation.figures.items(), *others.items()):
+        yield {"metric": name, "value": figure.value, "ci_low": figure.low, "ci_high": figure.high}
+
+
+def _other_scores(evaluation: AnomalyEvaluation) -> list[str]:
+    return [name.value for name in evaluation.cases.measured.scores]
+
+
+def _film_rows(evaluation: AnomalyEvaluation) -> Iterator[dict[str, object]]:
+    point, cases = evaluation.point, evaluation.cases
+    measured = {name: cases.measured.measures[name] for name in MEASURES}
+    measured |= {name.value: values for name, values in cases.measured.scores.items()}
+    for place, (name, score) in enumerate(zip(cases.filenames, evaluation.scores, strict=True)):
+        cells = anomaly_cells(
+            name,
+            float(score),
+            anomalous=bool(score >= point.threshold),
+            out_of_distribution=bool(score > point.out_of_distribution),
+        )
+        numbers = {title: table_number(float(values[place])) for title, values in measured.items()}
+        yield cells | numbers | {"label": KINDS[cases.labels[place]]}

@@ -1,0 +1,249 @@
+"""What a training run of an anomaly detector ends with, and what its evaluation is."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pipelines.datasets.anomaly import AnomalyDataset
+from pipelines.errors import ConfigurationError, Reason, RunError
+from pipelines.evaluation.anomaly import (
+    AnomalyCases,
+    AnomalyEvaluation,
+    choose_anomaly_point,
+    evaluate_anomalies,
+    format_anomalies,
+)
+from pipelines.evaluation.anomaly_files import write_anomalies
+from pipelines.evaluation.anomaly_pictures import draw_anomaly, stack_pictures, write_picture
+from pipelines.evaluation.anomaly_point import AnomalyPoint, Criterion, check_target
+from pipelines.evaluation.anomaly_scores import (
+    AnomalyScore,
+    MeasuredFilms,
+    Profile,
+    measure_films,
+)
+from pipelines.evaluation.training_curves import draw_training_curves
+from pipelines.nearest import right_names
+from pipelines.networks.weights import load_weights, save_weights
+from pipelines.training.dataset import RadiographDataset
+from pipelines.training.evaluator import RadiographEvaluator
+
+logger = logging.getLogger(__name__)
+
+_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
+_BRIGHTEST = 0.999
+_PICTURES = 6
+
+
+class AnomalyOutcome:
+    """Turns a trained or loaded network into the files that a run leaves.
+
+    Args:
+        output_dir: Folder of the run.
+        evaluator: Has the network, how it is called, and the films of `split`.
+        reference: The training films without random changes: what normal films look like.
+        dataset: The data set of the run.
+        split: Which films the evaluator has: `val` after training.
+        image_size: Side in pixels of the square that the network sees.
+        weights: The weights that are evaluated; their operating point stands beside them.
+        score: `mean_error`, `top_error`, `patch_ssim` or `profile`; None takes the one with the
+            highest AUROC on validation films, and without labels `profile`.
+        criterion: How the threshold is chosen after training.
+        target: What the criterion shall reach.
+        seed: Seed of the bootstrap intervals.
+
+    Raises:
+        ConfigurationError: If there is no such score.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a configuration sets
+        self,
+        output_dir: str | Path,
+        *,
+        evaluator: RadiographEvaluator,
+        reference: RadiographDataset,
+        dataset: AnomalyDataset,
+        split: str,
+        image_size: int,
+        weights: str | Path | None = None,
+        score: str | None = None,
+        criterion: Criterion = "youden",
+        target: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        if score is not None and score not in set(AnomalyScore):
+            raise ConfigurationError(
+                Reason.UNKNOWN_NAME,
+                f"expected the name of a score, got {score!r}{right_names(score, AnomalyScore)}",
+            )
+        self.folder = Path(output_dir)
+        self.evaluator = evaluator
+        self.reference = reference
+        self.dataset = dataset
+        self.split = split
+        self.image_size = image_size
+        self.weights = None if weights is None else Path(weights)
+        self.score = None if score is None else AnomalyScore(score)
+        self.criterion: Criterion = criterion
+        self.target = target
+        self.seed = seed
+
+    def check_settings(self) -> None:
+        """Refuse what could not be finished, before anything is read or trained.
+
+        Raises:
+            ConfigurationError: If criterion and target do not go together, or the operating point
+                beside given weights is missing or of another size.
+        """
+        check_target(self.criterion, self.target)
+        if self.weights is not None:
+            point = AnomalyPoint.beside(self.weights)
+            if point.image_size != self.image_size:
+                raise ConfigurationError(
+                    Reason.WEIGHTS_MISMATCH,
+                    f"expected image_size {point.image_size}, at which these weights were trained, "
+                    f"got {self.image_size}; set image_size={point.image_size}",
+                )
+
+    def finish(self) -> None:
+        """End a training run.
+
+        The best epoch's weights become `model.pt`; score, threshold and limit are chosen on the
+        validation films with these very weights, and the figures are those films'.
+
+        Raises:
+            RunError: If no epoch was completed.
+        """
+        best = self.folder / "checkpoints" / "best.pt"
+        if not best.is_file():
+            raise RunError(
+                Reason.WEIGHTS_MISSING,
+                "expected a best checkpoint at the end of training, got none; "
+                "train for at least one epoch",
+            )
+        network = load_weights(self.evaluator.network, best, device=self._device)
+        save_weights(network, self.folder / "model.pt")
+        # Read back, so that the figures are those of the half-precision weights that are shipped.
+        load_weights(network, self.folder / "model.pt", device=self._device)
+        profile = Profile.fit(self._measured(self.reference).profiles)
+        cases = self._cases()
+        point = choose_anomaly_point(
+            cases,
+            profile,
+            image_size=self.image_size,
+            error_scale=self._error_scale(),
+            score=self.score,
+            criterion=self.criterion,
+            target=self.target,
+            split=_SPLIT_NAMES[self.split],
+            seed=self.seed,
+        )
+        point.save(self.folder)
+        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
+        self._write(cases, point)
+        logger.info("Curves: tensorboard --logdir %s", self.folder)
+
+    def evaluate(self) -> None:
+        """Evaluate given weights with the operating point that ships with them.
+
+        Raises:
+            RunError: If no weights were named.
+        """
+        if self.weights is None:
+            raise RunError(
+                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
+            )
+        self._write(self._cases(), AnomalyPoint.beside(self.weights))
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = self.evaluator.state.device
+        return device
+
+    @property
+    def _films(self) -> RadiographDataset:
+        films: RadiographDataset = self.evaluator.data_loader.dataset
+        return films
+
+    @property
+    def _items(self) -> Sequence[dict[str, Any]]:
+        return self.dataset.split(self.split)  # type: ignore[arg-type]
+
+    def _pairs(self, films: RadiographDataset) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Give films and reconstructions, (batch, 1, height, width) both, on the CPU."""
+        network: nn.Module = self.evaluator.network.eval()
+        size = self.evaluator.data_loader.batch_size
+        for batch in DataLoader(films, batch_size=size):
+            images = batch["image"].to(self._device)
+            with torch.inference_mode():
+                made = self.evaluator.inferer(images, network)
+            yield images.cpu(), made.float().cpu()
+
+    def _measured(self, films: RadiographDataset) -> MeasuredFilms:
+        parts = [measure_films(*pair) for pair in self._pairs(films)]
+        measured = MeasuredFilms.joined(parts)
+        if not np.isfinite(measured.profiles).all():
+            raise RunError(
+                Reason.NOT_FINITE,
+                "expected finite reconstructions, got some that are not; "
+                "the weights or the films are broken",
+            )
+        return measured
+
+    def _cases(self) -> AnomalyCases:
+        items = self._items
+        return AnomalyCases(
+            filenames=tuple(self.dataset.datalist.name_of(item) for item in items),
+            groups=tuple(str(item["group"]) for item in items),
+            labels=np.array([int(item["label"]) for item in items], dtype=np.int64),
+            measured=self._measured(self._films),
+        )
+
+    def _error_scale(self) -> float:
+        """The 99.9th percentile of absolute errors of normal films, as their mean."""
+        labels = iter([int(item["label"]) for item in self._items])
+        scales = [
+            float(np.quantile(np.abs(made[0] - film[0]), _BRIGHTEST))
+            for films, reconstructions in self._pairs(self._films)
+            for film, made in zip(films.numpy(), reconstructions.numpy(), strict=True)
+            if next(labels) == 0
+        ]
+        return float(np.mean(scales))
+
+    def _write(self, cases: AnomalyCases, point: AnomalyPoint) -> None:
+        split = _SPLIT_NAMES[self.split]
+        evaluation = evaluate_anomalies(cases, point, split=split, seed=self.seed)
+        write_anomalies(self.folder, evaluation)
+        self._draw(evaluation)
+        logger.info("%s", format_anomalies(evaluation))
+        logger.info("Figures, tables and pictures: %s", self.folder)
+
+    def _draw(self, evaluation: AnomalyEvaluation) -> None:
+        """Draw the films with the lowest scores and those with the highest, one a group."""
+        order = np.argsort(evaluation.scores, kind="stable").tolist()
+        for name, places in (("lowest", order), ("highest", order[::-1])):
+            first: dict[str, int] = {}
+            for place in places:
+                first.setdefault(evaluation.cases.groups[place], place)
+            pictures = [self._picture(evaluation, p) for p in list(first.values())[:_PICTURES]]
+            write_picture(self.folder / f"{name}_scores.png", stack_pictures(pictures))
+
+    def _picture(self, evaluation: AnomalyEvaluation, place: int) -> Any:
+        film = torch.as_tensor(self._films[place]["image"])
+        with torch.inference_mode():
+            made = self.evaluator.inferer(film[None].to(self._device), self.evaluator.network)
+        cases = evaluation.cases
+        seen = np.asarray(film[0], dtype=np.float32)
+        return draw_anomaly(
+            seen,
+            seen,
+            made[0, 0].float().cpu().numpy(),
+            error_scale=evaluation.point.error_scale,
+            title=f"{evaluation.scores[place]:.3g}  {Path(cases.filenames[place]).name}",
+        )
