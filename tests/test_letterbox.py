@@ -87,6 +87,14 @@ def test_a_film_without_masks_is_laid_alone():
     assert laid.keys() == {"image", "placement"}
 
 
+@given(sizes, sizes, st.integers(1, 3))
+def test_finer_masks_lie_where_coarse_ones_do(film, network, fineness):
+    box = Letterbox(film, network)
+    fine = box.layers_to_network(np.ones((1, *film), np.int32), fineness=fineness)
+    coarse = box.layers_to_network(np.ones((1, *film), np.int32))
+    assert np.array_equal(fine, np.kron(coarse, np.ones((1, fineness, fineness), np.int32)))
+
+
 def test_a_rectangle_without_area_is_refused():
-    with pytest.raises(ConfigurationError, match="at least 1, got 0 and 5"):
+    with pytest.raises(ConfigurationError, match="at least 1, got 0, 5 and 1"):
         Letterboxd("image", height=0, width=5)

@@ -85,6 +85,30 @@ def test_nothing_changes_where_nothing_is_drawn():
     assert torch.equal(moved["label"], item["label"])
 
 
+def test_finer_masks_are_read_as_often_as_their_share_of_a_pixel():
+    down, across = np.mgrid[:192, :192]
+    fine = (down * 0.3 + across < 120.7).astype(np.int32)[None] << 7
+    item = {"image": torch.zeros(1, 96, 96), "label": torch.from_numpy(fine)}
+    still = RandWarpd(KEYS, prob=0.0)
+    drawn_often = np.stack([drawn(still, seed, item)["label"][0].numpy() for seed in range(400)])
+    assert drawn_often.shape == (400, 96, 96)
+    assert set(np.unique(drawn_often)) == {0, 1 << 7}
+    share = cv2.resize((fine[0] != 0).astype(np.float32), (96, 96), interpolation=cv2.INTER_AREA)
+    assert np.abs((drawn_often != 0).mean(0) - share).max() < 0.12
+    assert np.array_equal((drawn_often != 0).all(0), share == 1)
+
+
+def test_finer_masks_move_with_their_film():
+    item = blobs()
+    fine = item["label"].repeat_interleave(2, 1).repeat_interleave(2, 2)
+    for seed in range(10):
+        transform = RandWarpd(KEYS, degrees=30, elastic=0.01, elastic_prob=0.7)
+        coarse = drawn(transform, seed, item)["label"] != 0
+        finer = drawn(transform, seed, item | {"label": fine})["label"] != 0
+        assert finer.shape == coarse.shape
+        assert (coarse & finer).sum() * 2 / (coarse.sum() + finer.sum()) > 0.94
+
+
 def test_covered_rectangles_leave_most_of_the_film():
     item = {"image": torch.full((1, 100, 100), 2.0)}
     covered = drawn(RandCoarseDropoutd("image", prob=1.0, holes=4, size=(0.1, 0.2)), 2, item)
@@ -118,7 +142,9 @@ def test_chains_agree_where_nothing_is_random(pair):
         ),
         0.0,
     )
-    changing = segmentation_augmentation(48, 32, classes=["organ"], zoom=(1, 1), **still)
+    changing = segmentation_augmentation(
+        48, 32, classes=["organ"], zoom=(1, 1), fineness=1, **still
+    )
     plain = segmentation_preprocessing(48, 32, classes=["organ"])(pair)
     augmented = changing(pair)
     assert plain["image"].shape == plain["label"].shape == (1, 48, 32)

@@ -63,26 +63,29 @@ class Letterbox:
         small = resize_area(pixels, height=self.inner[0], width=self.inner[1])
         return self._framed(small)
 
-    def layers_to_network(self, layers: Layers) -> Layers:
+    def layers_to_network(self, layers: Layers, *, fineness: int = 1) -> Layers:
         """Lay masks into the rectangle.
 
         Args:
             layers: int32, (1, height, width) of the film, one bit a channel.
+            fineness: The masks get so many pixels along each pixel of the rectangle.
 
         Returns:
-            int32, (1, height, width) of the rectangle. A pixel belongs to a channel when half of
-            its area or more does; nearest neighbours would shift outlines by part of a pixel.
+            int32, (1, height, width) of the rectangle, both times `fineness`. A pixel belongs to a
+            channel when half of its area or more does; nearest neighbours would shift outlines by
+            part of a pixel.
         """
-        if layers.shape[1:] == self.inner:
-            return self._framed(layers)
-        small = np.zeros((1, *self.inner), dtype=np.int32)
+        inner = (self.inner[0] * fineness, self.inner[1] * fineness)
+        if layers.shape[1:] == inner:
+            return self._framed(layers, fineness)
+        small = np.zeros((1, *inner), dtype=np.int32)
         present = int(np.bitwise_or.reduce(layers, axis=None))
         for channel in range(MOST_LAYERS):
             if present & 1 << channel:
                 plane = (layers[0] & 1 << channel != 0).view(np.uint8) * np.uint8(255)
-                share = _resize(plane, self.inner)
+                share = _resize(plane, inner)
                 small |= (share >= _HALF).astype(np.int32) << channel
-        return self._framed(small)
+        return self._framed(small, fineness)
 
     def to_film(self, maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Bring maps of the rectangle back to the film.
@@ -111,11 +114,13 @@ class Letterbox:
                 target[:] = nearest.view(maps.dtype)
         return film
 
-    def _framed(self, planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _framed(self, planes: npt.NDArray[Any], fineness: int = 1) -> npt.NDArray[Any]:
         if self.inner == self.network:
             return planes
-        (top, left), (height, width) = self.corner, self.inner
-        framed = np.zeros((len(planes), *self.network), dtype=planes.dtype)
+        height, width = planes.shape[1:]
+        top, left = (side * fineness for side in self.corner)
+        sides = [side * fineness for side in self.network]
+        framed = np.zeros((len(planes), *sides), dtype=planes.dtype)
         framed[:, top : top + height, left : left + width] = planes
         return framed
 
@@ -133,6 +138,7 @@ class Letterboxd(MapTransform):
         keys: Keys of films, (channel, height, width), and of layers (int32), all of one size.
         height: Height of the rectangle in pixels.
         width: Width of the rectangle in pixels.
+        fineness: Layers get so many pixels along each pixel of the rectangle.
         allow_missing_keys: Pass over keys that an item lacks.
     """
 
@@ -142,15 +148,18 @@ class Letterboxd(MapTransform):
         *,
         height: int,
         width: int,
+        fineness: int = 1,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if min(height, width) < 1:
+        if min(height, width, fineness) < 1:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
-                f"expected height and width of at least 1, got {height} and {width}",
+                f"expected height, width and fineness of at least 1, got {height}, {width} and "
+                f"{fineness}",
             )
         self.network = (height, width)
+        self.fineness = fineness
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Lay each key into the rectangle, and put its `Letterbox` under `placement`."""
@@ -159,8 +168,11 @@ class Letterboxd(MapTransform):
             planes = np.asarray(item[key])
             height, width = planes.shape[1:]
             placement = Letterbox((height, width), self.network)
-            is_layers = planes.dtype == np.int32
-            lay = placement.layers_to_network if is_layers else placement.to_network
-            item[key] = torch.from_numpy(np.ascontiguousarray(lay(planes)))
+            laid = (
+                placement.layers_to_network(planes, fineness=self.fineness)
+                if planes.dtype == np.int32
+                else placement.to_network(planes)
+            )
+            item[key] = torch.from_numpy(np.ascontiguousarray(laid))
             item["placement"] = placement
         return item

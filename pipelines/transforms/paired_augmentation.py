@@ -1,7 +1,9 @@
 """Random changes for films with masks: where things lie changes in both, what is covered in one.
 
 One map says for every pixel where it comes from; the film is read there between pixels, the layers
-at the nearest one.
+at the nearest one. Layers that are finer than the film are read at a random place inside each
+pixel, so that a pixel that an outline cuts belongs to the structure as often as its share of the
+area: what is learnt is the share, and outlines at the film's own size come out sharper than pixels.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -29,7 +31,8 @@ class RandWarpd(RandomizableTransform, MapTransform):
     What comes in from outside is black and belongs to nothing.
 
     Args:
-        keys: Keys of films, float32, (channel, height, width), and of layers, int32, of one size.
+        keys: Keys of films, float32, (channel, height, width), first, all of one size; and of
+            layers, int32, (1, height, width), of the same size or finer.
         degrees: Largest turn to either side.
         zoom: Smallest and largest zoom; above 1 enlarges.
         shift: Largest shift as a share of the side.
@@ -80,12 +83,16 @@ class RandWarpd(RandomizableTransform, MapTransform):
         item = dict(data)
         self.randomize(None)
         self.draw()
-        sources: tuple[Any, Any] | None = None
+        size, sources = None, None
         for key in self.key_iterator(item):
             planes = np.asarray(item[key])
-            if sources is None:
-                sources = self._sources(planes.shape[1], planes.shape[2])
-            changed = warp(planes, *sources)
+            if size is None or sources is None:
+                size = (planes.shape[1], planes.shape[2])
+                sources = self._sources(*size)
+            if planes.shape[1:] == size:
+                changed = warp(planes, *sources)
+            else:
+                changed = warp(planes, *self._inside_pixels(*sources, size=size, planes=planes))
             if planes.dtype == np.int32 and self._mirrored:
                 changed = swap_channels(changed, self.swaps)
             item[key] = torch.from_numpy(changed)
@@ -124,6 +131,21 @@ class RandWarpd(RandomizableTransform, MapTransform):
             columns += bend[..., 0] * np.float32(width)
             rows += bend[..., 1] * np.float32(height)
         return columns, rows
+
+    def _inside_pixels(
+        self, columns: Pixels, rows: Pixels, *, size: tuple[int, int], planes: Layers
+    ) -> tuple[Any, Any]:
+        """Where each pixel of finer layers comes from: anywhere inside the pixel's area."""
+        random = np.random.default_rng(self.R.randint(0, 2**32, dtype=np.uint64))
+        across, down = random.random((2, *columns.shape), dtype=np.float32) - np.float32(0.5)
+        placed = []
+        for line, source, sides in zip(
+            self._matrix.astype(np.float32), (columns, rows), (2, 1), strict=True
+        ):
+            finer = np.float32(planes.shape[sides] / size[sides - 1])
+            inside = source + line[0] * across + line[1] * down
+            placed.append((inside + np.float32(0.5)) * finer - np.float32(0.5))
+        return placed[0], placed[1]
 
 
 def warp(planes: npt.NDArray[Any], columns: Pixels, rows: Pixels) -> npt.NDArray[Any]:

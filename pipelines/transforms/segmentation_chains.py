@@ -55,6 +55,7 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     elastic: float = 0.004,
     elastic_prob: float = 0.5,
     crop: int | None = None,
+    fineness: int = 2,
     brightness: float = 0.15,
     contrast: float = 0.15,
     tone: float = 0.4,
@@ -79,6 +80,8 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
         elastic: How much films bend, see `RandWarpd`.
         elastic_prob: Probability of a bend.
         crop: Side of the square that is cut out of the rectangle at random; None keeps all of it.
+        fineness: Masks are kept with so many pixels along each pixel of the rectangle, and read
+            inside it at random, see `paired_augmentation`; 1 reads them at its middle.
         brightness: Brightness changes by factors of 1 - this to 1 + this.
         contrast: Contrast changes by factors of 1 - this to 1 + this.
         tone: How much the curve of greys (gamma and more) changes, 0 to 1, see `RandToned`.
@@ -93,7 +96,7 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     """
     return Compose(
         [
-            *_reading(image_height, image_width, classes=classes, sides=sides),
+            *_reading(image_height, image_width, classes=classes, sides=sides, fineness=fineness),
             RandWarpd(
                 keys=_KEYS,
                 degrees=degrees,
@@ -116,12 +119,16 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     )
 
 
-def _reading(height: int, width: int, *, classes: Sequence[str], sides: bool) -> list[Any]:
+def _reading(
+    height: int, width: int, *, classes: Sequence[str], sides: bool, fineness: int = 1
+) -> list[Any]:
     return [
         LoadRadiographd(keys="image"),
         LoadLayersd(keys="label", classes=classes, sides=sides, allow_missing_keys=True),
         Stretched(keys="image"),
-        Letterboxd(keys=_KEYS, height=height, width=width, allow_missing_keys=True),
+        Letterboxd(
+            keys=_KEYS, height=height, width=width, fineness=fineness, allow_missing_keys=True
+        ),
     ]
 
 
