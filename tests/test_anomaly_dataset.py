@@ -100,3 +100,17 @@ def test_written_list_gives_the_same_films(tmp_path):
     for name in ("train", "val", "test"):
         images = [{item["image"] for item in each.split(name)} for each in (first, again)]
         assert images[0] == images[1]
+
+
+def test_films_that_cannot_be_read_are_left_out_by_choice(tmp_path):
+    make_images(tmp_path, NORMAL + FRACTURED)
+    broken = tmp_path / "not fractured" / "broken.png"
+    broken.write_bytes((tmp_path / NORMAL[0]).read_bytes()[:60])
+    films = len(NORMAL + FRACTURED)
+    given = {"normal_classes": ["not fractured"]}
+    assert len(AnomalyDataset(tmp_path, **given).split("all")) == films + 1
+    dataset = AnomalyDataset(tmp_path, unreadable="leave_out", **given)
+    assert len(dataset.split("all")) == films
+    assert any("broken.png" in note for note in dataset.datalist.notes)
+    with pytest.raises(ConfigurationError, match="leave_out"):
+        AnomalyDataset(tmp_path, unreadable="ignore")

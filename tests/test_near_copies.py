@@ -5,6 +5,7 @@ import pytest
 from pipelines.datasets.near_copies import (
     SAME_FILM,
     describe_circles,
+    describe_files,
     find_near_copies,
     near_copy_groups,
     original_name,
@@ -60,15 +61,15 @@ def test_copies_are_found_by_content_alone(tmp_path):
     ]
     broken = tmp_path / "broken.png"
     broken.write_bytes(films[0].read_bytes()[:60])
-    assert set(find_near_copies([*films, broken])) == {(0, 2), (1, 3)}
-    assert find_near_copies([broken]) == ()
+    assert set(find_near_copies(describe_files([*films, broken]))) == {(0, 2), (1, 3)}
+    assert find_near_copies(describe_files([broken])) == ()
 
 
 def test_groups_come_from_names_and_content(tmp_path):
     names = ["1-rotated1 (1).png", "1-rotated1-rotated3 - Copy.png", "scan [2].png", "3.png"]
     seeds = [1, 4, 1, 3]
     paths = [write(tmp_path / n, picture(s)) for n, s in zip(names, seeds, strict=True)]
-    groups = near_copy_groups(names, paths)
+    groups = near_copy_groups(names, describe_files(paths))
     assert groups[0] == groups[1] == groups[2] != groups[3]
 
 
@@ -90,7 +91,7 @@ def test_endings_of_copies_are_taken_off(name, original):
 def test_real_copies_are_found_without_their_names(shared_data):
     folder = shared_data / "fracture" / "not fractured"
     paths = [p for n in (3, 69, 8, 12) for p in sorted(folder.glob(f"{n}-rotated*"))[:6]]
-    pairs = find_near_copies(paths)
+    pairs = find_near_copies(describe_files(paths))
     ties = {frozenset(paths[i].name.split("-")[0] for i in pair) for pair in pairs}
     # Films 3 and 69 are one film under two numbers.
     assert ties == {*map(frozenset, (["3"], ["8"], ["12"], ["3", "69"]))} or ties == {

@@ -19,10 +19,10 @@ from pipelines.datasets.films import (
 )
 from pipelines.datasets.flat_folder import find_flat_films, is_flat
 from pipelines.datasets.groups import find_patients, tie_groups
-from pipelines.datasets.near_copies import near_copy_groups
+from pipelines.datasets.near_copies import describe_files, near_copy_groups
 from pipelines.datasets.opened import check_split_name
 from pipelines.datasets.splits import choose_groups
-from pipelines.errors import DatasetError
+from pipelines.errors import ConfigurationError, DatasetError, Reason
 
 CLASSES = ("normal", "anomalous")
 """Class names of every such data set, whatever its folders are called."""
@@ -43,9 +43,12 @@ class AnomalyDataset:
         val_fraction: Share of the films for validation, by group, where no split is given.
         test_fraction: Share of the films for testing, by group, where no split is given.
         seed: Seed of the split.
+        unreadable: `refuse` stops before training when a film cannot be read; `leave_out` goes on
+            without such films and counts them in the notes.
 
     Raises:
-        ConfigurationError: If `require` names no split, or a number is out of its range.
+        ConfigurationError: If `require` names no split, `unreadable` is neither, or a number is out
+            of its range.
     """
 
     classes = CLASSES
@@ -59,16 +62,23 @@ class AnomalyDataset:
         val_fraction: float = 0.2,
         test_fraction: float = 0.0,
         seed: int = 0,
+        unreadable: Literal["refuse", "leave_out"] = "refuse",
     ) -> None:
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             check_split_name(name)
+        if unreadable not in {"refuse", "leave_out"}:
+            raise ConfigurationError(
+                Reason.UNKNOWN_NAME,
+                f"expected refuse or leave_out for unreadable films, got {unreadable!r}",
+            )
         self.dataset_dir = Path(dataset_dir)
         self.normal_classes = tuple(normal_classes)
         self.require = tuple(require)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.seed = seed
+        self.unreadable = unreadable
 
     @cached_property
     def _indexed(self) -> Datalist | DatasetError:
@@ -101,10 +111,12 @@ class AnomalyDataset:
 
     def _build(self) -> Datalist:
         found = find_anomaly_films(self.dataset_dir, normal_classes=self.normal_classes)
+        described = describe_files([film.path for film in found.films])
+        if self.unreadable == "leave_out":
+            found = _without_unreadable(found, described)
+            described = [each for each in described if each is not None]
         patients = [patient.group for patient in find_patients(found.films)]
-        copies = near_copy_groups(
-            [film.name for film in found.films], [film.path for film in found.films]
-        )
+        copies = near_copy_groups([film.name for film in found.films], described)
         groups = tie_groups(patients, _members(copies))
         splits = self._splits(found.films, groups)
         parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
@@ -203,6 +215,16 @@ def _relabelled(found: FilmsFound, normal_classes: Sequence[str]) -> FilmsFound:
     is_normal = [class_key(name) in normal for name in found.classes]
     films = tuple(replace(film, label=int(not is_normal[film.label])) for film in found.films)
     return replace(found, classes=CLASSES, films=films)
+
+
+def _without_unreadable(found: FilmsFound, described: Sequence[object]) -> FilmsFound:
+    """Leave out films that have no description, and say how many and such as which."""
+    lost = [film.name for film, each in zip(found.films, described, strict=True) if each is None]
+    if not lost:
+        return found
+    note = f"{len(lost)} films left out that cannot be read, such as {lost[0]}"
+    films = tuple(film for film in found.films if film.name not in set(lost))
+    return replace(found, films=films, notes=(*found.notes, note))
 
 
 def _members(groups: Sequence[str]) -> list[list[int]]:

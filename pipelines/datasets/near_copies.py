@@ -33,7 +33,7 @@ _ANGLES = 64
 _INNERMOST, _OUTERMOST, _RADIUS = 2, 24, 30.0
 _BLOCK = 512
 
-_Spectra = npt.NDArray[np.complex64]
+Spectra = npt.NDArray[np.complex64]
 _COPY_ENDING = re.compile(r"(?:[-_ ]?rotated\d*|\s*-\s*copy|\s*\(\d+\)|\s+)$", re.IGNORECASE)
 
 
@@ -56,20 +56,24 @@ def original_name(name: str) -> str:
     return path.with_name(stem).as_posix() if stem else name
 
 
+def describe_files(paths: Sequence[Path]) -> list[Spectra | None]:
+    """Describe the film in each file as `describe_circles` does; None where it cannot be read."""
+    with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
+        return list(readers.map(_describe_file, paths))
+
+
 def find_near_copies(
-    paths: Sequence[Path], *, known: Sequence[str] | None = None
+    described: Sequence[Spectra | None], *, known: Sequence[str] | None = None
 ) -> tuple[tuple[int, int], ...]:
     """Find pairs of files that show one film.
 
     Args:
-        paths: The files; one that cannot be read is like no other.
+        described: What `describe_files` gives; a film that cannot be read is like no other.
         known: Groups that are known already, one a file; pairs within a group are not looked at.
 
     Returns:
         Pairs of indices; whoever ties them gets the groups of near copies.
     """
-    with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
-        described = list(readers.map(_describe_file, paths))
     places = [place for place, spectrum in enumerate(described) if spectrum is not None]
     if not places:
         return ()
@@ -78,21 +82,21 @@ def find_near_copies(
     return tuple((places[a], places[b]) for a, b in _similar_pairs(spectra, groups))
 
 
-def near_copy_groups(names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
+def near_copy_groups(names: Sequence[str], described: Sequence[Spectra | None]) -> tuple[str, ...]:
     """Give each film the group of its near copies, told by name and by content.
 
     Args:
         names: Names below the data set's folder, one a film.
-        paths: The files, in the same order.
+        described: What `describe_files` gives, in the same order.
 
     Returns:
         A name for each film, equal for near copies of one film.
     """
     originals = [original_name(name) for name in names]
-    return tie_groups(originals, find_near_copies(paths, known=originals))
+    return tie_groups(originals, find_near_copies(described, known=originals))
 
 
-def describe_circles(pixels: Pixels) -> _Spectra:
+def describe_circles(pixels: Pixels) -> Spectra:
     """Describe a film by the spectra of its grey values along circles.
 
     Args:
@@ -115,21 +119,21 @@ def describe_circles(pixels: Pixels) -> _Spectra:
     return np.asarray(np.fft.fft(weighed, axis=0) / max(norm, 1e-6), dtype=np.complex64)
 
 
-def turned_correlation(first: _Spectra, second: _Spectra) -> float:
+def turned_correlation(first: Spectra, second: Spectra) -> float:
     """Return the largest correlation of two films over all turns, mirrored or not; -1 to 1."""
     plain = (second * first.conj()).sum(1)
     mirrored = (second * first).sum(1)
     return float(max(np.fft.ifft(each).real.max() for each in (plain, mirrored)) * _ANGLES)
 
 
-def _describe_file(path: Path) -> _Spectra | None:
+def _describe_file(path: Path) -> Spectra | None:
     try:
         return describe_circles(read_radiograph(path).pixels)
     except PlainfilmError:
         return None
 
 
-def _similar_pairs(spectra: _Spectra, groups: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _similar_pairs(spectra: Spectra, groups: Sequence[str]) -> Iterator[tuple[int, int]]:
     names, own = np.unique(np.asarray(groups), return_inverse=True)
     tied = np.arange(len(names))
     for first, second in _candidates(np.abs(spectra).reshape(len(spectra), -1)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from pipelines.datasets.anomaly import CLASSES
 from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.anomaly_point import AnomalyPoint, Criterion, check_target
 from pipelines.evaluation.anomaly_scores import (
@@ -21,9 +22,6 @@ from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.one_against_rest import OneAgainstRest
 from pipelines.evaluation.questions import Question
 from pipelines.evaluation.thresholds import choose_threshold
-
-KINDS = ("normal", "anomalous")
-"""What labels 0 and 1 mean."""
 
 DECISIONS = ("auroc", "auprc", "sensitivity", "specificity", "ppv", "npv", "f1")
 """Figures that need labels of both kinds."""
@@ -58,7 +56,7 @@ class AnomalyCases:
     @property
     def has_both(self) -> bool:
         """Whether there are normal and anomalous films."""
-        return len(np.unique(self.labels)) == len(KINDS)
+        return len(np.unique(self.labels)) == len(CLASSES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,8 +212,8 @@ def threshold_origin(evaluation: AnomalyEvaluation) -> str:
 def format_anomalies(evaluation: AnomalyEvaluation) -> str:
     """Lay an evaluation out as text for a terminal, without a line end at the end."""
     cases, point = evaluation.cases, evaluation.point
-    counts = np.bincount(cases.labels, minlength=len(KINDS))
-    held = ", ".join(f"{count} {kind}" for kind, count in zip(KINDS, counts, strict=True))
+    counts = np.bincount(cases.labels, minlength=len(CLASSES))
+    held = ", ".join(f"{count} {kind}" for kind, count in zip(CLASSES, counts, strict=True))
     lines = [
         f"{evaluation.split}: {len(cases)} films in {len(set(cases.groups))} groups ({held})",
         f"score {point.score}, threshold {point.threshold:.4g} ({threshold_origin(evaluation)})",
@@ -262,7 +260,7 @@ def _decision_figures(
 def _question(labels: Integers, scores: Floats, threshold: float) -> Question:
     return Question(
         suffix="",
-        title=KINDS[1],
+        title=CLASSES[1],
         truth=labels == 1,
         called=scores >= threshold,
         odds=scores,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.datasets.anomaly import CLASSES
 from pipelines.evaluation import anomaly_plots as plots
 from pipelines.evaluation.anomaly import (
-    KINDS,
     AnomalyEvaluation,
     threshold_origin,
 )
@@ -65,13 +65,13 @@ def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
 
 def _metrics(evaluation: AnomalyEvaluation) -> dict[str, object]:
     point, cases = evaluation.point, evaluation.cases
-    counts = np.bincount(cases.labels, minlength=len(KINDS)).tolist()
+    counts = np.bincount(cases.labels, minlength=len(CLASSES)).tolist()
     flagged = evaluation.scores > point.out_of_distribution
     return {
         "split": evaluation.split,
         "n": len(cases),
         "n_groups": len(set(cases.groups)),
-        "films": dict(zip(KINDS, counts, strict=True)),
+        "films": dict(zip(CLASSES, counts, strict=True)),
         "score": point.score.value,
         "threshold": point.threshold,
         "criterion": point.criterion,
@@ -115,4 +115,4 @@ def _film_rows(evaluation: AnomalyEvaluation) -> Iterator[dict[str, object]]:
             out_of_distribution=bool(score > point.out_of_distribution),
         )
         numbers = {title: table_number(float(values[place])) for title, values in measured.items()}
-        yield cells | numbers | {"label": KINDS[cases.labels[place]]}
+        yield cells | numbers | {"label": CLASSES[cases.labels[place]]}

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from pipelines.evaluation.anomaly import KINDS, AnomalyEvaluation
+from pipelines.datasets.anomaly import CLASSES
+from pipelines.evaluation.anomaly import AnomalyEvaluation
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.pictures import (
     BLUE,
@@ -41,7 +42,7 @@ def draw_score_histogram(path: Path, evaluation: AnomalyEvaluation) -> None:
     edges = np.linspace(min(float(scores.min()), end), end, _BINS + 1)
     with picture_file(path, (6.4, 4.0)) as picture:
         axes = plain_axes(picture.add_subplot(), _SCORE_TITLES[point.score], "Films")
-        for kind, name in enumerate(KINDS):
+        for kind, name in enumerate(CLASSES):
             if (labels == kind).any():
                 axes.hist(
                     np.minimum(scores[labels == kind], end),
@@ -60,7 +61,7 @@ def draw_score_histogram(path: Path, evaluation: AnomalyEvaluation) -> None:
             point.out_of_distribution,
             color=GREY,
             linestyle=":",
-            label=f"Does not belong {point.out_of_distribution:.3g}",
+            label=f"Does not belong above {point.out_of_distribution:.3g}",
         )
         axes.set_title(_title("Anomaly score", evaluation))
         picture.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from pipelines.datasets.anomaly import CLASSES
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.anomaly_scores import AnomalyScore, Profile
 from pipelines.evaluation.figures import Figure
@@ -80,7 +81,7 @@ class AnomalyPoint:
         with whole_file(folder / PROFILE_NAME) as temporary:
             np.savez_compressed(temporary, mean=self.profile.mean, whitening=self.profile.whitening)
         content = {name: value for name, value in _plain(self).items() if name != "profile"}
-        write_json(folder / POINT_NAME, {"task": _TASK, **content})
+        write_json(folder / POINT_NAME, {"task": _TASK, "classes": list(CLASSES), **content})
 
     @classmethod
     def beside(cls, weights: Path) -> Self:
@@ -91,6 +92,7 @@ class AnomalyPoint:
         """
         content = _read_json(weights.parent / POINT_NAME)
         expected = {each.name for each in fields(cls)} - {"profile"}
+        content.pop("classes", None)
         if content.pop("task", None) != _TASK or set(content) != expected:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
