@@ -138,7 +138,7 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     datalist.add_argument(
         "layout",
         metavar="LAYOUT",
-        help="chest_xray, class_folders, lesions, hand_bones, mask_pairs or file",
+        help="chest_xray, class_folders, flat, lesions, hand_bones, mask_pairs or file",
     )
     datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
     datalist.add_argument(

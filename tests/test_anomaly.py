@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from anomaly_fixture import made_cases
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipelines.errors import ConfigurationError, DatasetError
@@ -10,7 +11,6 @@ from pipelines.evaluation.anomaly import (
     format_anomalies,
 )
 from pipelines.evaluation.anomaly_scores import MEASURES, AnomalyScore, Profile
-from tests.anomaly_fixture import made_cases
 
 
 @pytest.fixture(scope="module")

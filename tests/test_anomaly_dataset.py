@@ -1,9 +1,9 @@
 import pytest
+from dataset_fixture import make_image, make_images
 
 from pipelines.datasets.anomaly import AnomalyDataset, find_anomaly_films
 from pipelines.datasets.datalist import Datalist
 from pipelines.errors import ConfigurationError, DatasetError
-from tests.dataset_fixture import make_image, make_images
 
 NORMAL = [f"not fractured/{n}-rotated{k} (1).png" for n in range(20) for k in (1, 2, 3)]
 FRACTURED = [f"fractured/{n}-rotated{k}.png" for n in range(8) for k in (1, 2)]

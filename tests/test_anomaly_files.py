@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from anomaly_fixture import made_cases
 from PIL import Image
 
 from pipelines.evaluation.anomaly import choose_anomaly_point, evaluate_anomalies
@@ -15,7 +16,6 @@ from pipelines.evaluation.anomaly_pictures import (
     write_picture,
 )
 from pipelines.evaluation.anomaly_scores import Profile
-from tests.anomaly_fixture import made_cases
 
 
 def evaluation_of(cases):

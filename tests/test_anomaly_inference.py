@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from anomaly_fixture import SIDE, made_cases, made_films
 from PIL import Image
 
 from pipelines.evaluation.anomaly import choose_anomaly_point
@@ -14,7 +15,6 @@ from pipelines.inference.folder import prepare
 from pipelines.ingest.collect import Item
 from pipelines.predictions import AnomalyDetection, Refusal
 from pipelines.transforms.reconstruction import reconstruction_preprocessing
-from tests.anomaly_fixture import SIDE, made_cases, made_films
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from anomaly_fixture import SIDE, made_films
 from torch.utils.data import DataLoader
 
 from pipelines.datasets.anomaly import AnomalyDataset
@@ -18,7 +19,6 @@ from pipelines.training.evaluator import build_evaluator
 from pipelines.training.metrics import build_metric
 from pipelines.transforms.reconstruction import reconstruction_preprocessing
 from pipelines.workflows.anomaly_outcome import AnomalyOutcome
-from tests.anomaly_fixture import SIDE, made_films
 
 
 @pytest.fixture(scope="module")

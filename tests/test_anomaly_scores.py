@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from anomaly_fixture import SIDE, made_films
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -13,7 +14,6 @@ from pipelines.evaluation.anomaly_scores import (
     measure_films,
     profile_of,
 )
-from tests.anomaly_fixture import SIDE, made_films
 
 
 @pytest.fixture(scope="module")

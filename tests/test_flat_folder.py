@@ -1,8 +1,8 @@
 import pytest
+from dataset_fixture import make_images
 
 from pipelines.datasets.films import LayoutError
 from pipelines.datasets.flat_folder import find_flat_films, is_flat
-from tests.dataset_fixture import make_images
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,24 @@ def test_a_list_that_cannot_be_written(tmp_path, output):
     ) as caught:
         write_datalist("chest_xray", tmp_path / "data", tmp_path / output)
     assert caught.value.reason is Reason.OUTPUT_UNWRITABLE
+
+
+def test_flat_folder_is_split_by_near_copies(tmp_path):
+    make_images(
+        tmp_path / "films" / "images", [f"{n}-rotated{k}.png" for n in range(10) for k in (1, 2)]
+    )
+    datalist = write_datalist(
+        "flat", tmp_path / "films", tmp_path / "list.json", val_fraction=0.2, seed=3
+    )
+    assert (len(datalist.train), len(datalist.val)) == (16, 4)
+    assert datalist.classes == ("normal", "anomalous")
+    assert Datalist.read(tmp_path / "list.json").val == datalist.val
+
+
+def test_flat_layout_takes_class_folders_with_their_normal_classes(tmp_path):
+    make_images(tmp_path / "films", [f"{c}/{c}{n}.png" for n in range(10) for c in "ab"])
+    datalist = write_datalist(
+        "flat", tmp_path / "films", tmp_path / "list.json", classes=["a"], val_fraction=0.2
+    )
+    assert {item["label"] for item in datalist.train} == {0}
+    assert sum(item["label"] for item in datalist.val) == 10

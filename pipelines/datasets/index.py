@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
+from pipelines.datasets.anomaly import AnomalyDataset
 from pipelines.datasets.copies import find_copies
 from pipelines.datasets.datalist import Datalist, Item, build_datalist
 from pipelines.datasets.films import LayoutError, Split
@@ -23,6 +24,7 @@ class Layout(StrEnum):
 
     CHEST_XRAY = "chest_xray"
     CLASS_FOLDERS = "class_folders"
+    FLAT = "flat"
     LESIONS = "lesions"
     HAND_BONES = "hand_bones"
     MASK_PAIRS = "mask_pairs"
@@ -58,14 +60,16 @@ def write_datalist(
 
     Args:
         layout: `chest_xray` (split and class folders, NORMAL and PNEUMONIA), `class_folders`,
-            `lesions` (images with a `metadata.csv`), `hand_bones` (29 polygons a film),
-            `mask_pairs` (films and masks of the same names), or `file` (JSON or CSV).
+            `flat` (films without labels, or class folders with the normal ones as `classes`, split
+            by near copies as a detector of anomalies needs them), `lesions` (images with a
+            `metadata.csv`), `hand_bones` (29 polygons a film), `mask_pairs` (films and masks of the
+            same names), or `file` (JSON or CSV).
         directory: The data set's folder; the file for the layout `file`; either for films with
             masks.
         output: Where to write; `datalist.json` in the working directory without it. When masks have
             problems, all of them are written beside it as `<name>_problems.csv`.
         classes: Class names in the order of their labels, see `build_datalist`; names of the
-            channels of masks.
+            channels of masks; normal classes for `flat`.
         val_fraction: Share of the films for validation, 0 to 1.
         test_fraction: Share of the films for testing, 0 to 1, where no split is given.
         seed: Seed of the splits.
@@ -107,6 +111,15 @@ def write_datalist(
             require=(),
             problems_file=output.with_name(f"{output.stem}_problems.csv"),
             **given,
+        ).datalist
+    elif layout == Layout.FLAT:
+        datalist = AnomalyDataset(
+            directory,
+            normal_classes=classes or (),
+            require=(),
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            seed=seed,
         ).datalist
     else:
         datalist = _of_classes(Layout(layout), directory, classes, given=given)
