@@ -448,3 +448,36 @@ def test_it_is_quick(bundle):
     started = time.process_time()
     check_bundle(bundle)
     assert time.process_time() - started < 0.5
+
+
+CLASSIFIER = '"_target_": "pipelines.networks.classifiers.build_classifier", "name": '
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("resnet_50", "network_def::name"), ("@architecture", "architecture")],
+)
+def test_a_string_that_is_none_of_those_allowed_is_named(bundle, name, place):
+    target = '"_target_": "monai.networks.nets.DenseNet121",\n'
+    plant(bundle, "train.json", right=target, wrong=f'{CLASSIFIER}"{name}",\n')
+    plant(bundle, "train.json", right='"spatial_dims": 2,', wrong="")
+    plant(bundle, "train.json", right='"seed"', wrong='"architecture": "resnet_50", "seed"')
+    (problem,) = check_bundle(bundle, base=Kind.TRAIN)
+    assert problem.place == place
+    assert "name has no 'resnet_50'; did you mean 'resnet50'? Known: densenet121" in problem.message
+    bundle.train.write_text(bundle.train.read_text().replace("resnet_50", "resnet50"))
+    assert check_bundle(bundle, base=Kind.TRAIN) == []
+    (problem,) = check_bundle(bundle, base=Kind.TRAIN, overrides={place: "resnet_50"})
+    assert (problem.file, problem.place) == ("--set", place)
+
+
+def test_strings_written_into_the_annotation_count_too(bundle):
+    plant(
+        bundle,
+        "train.json",
+        right='"max_lr"',
+        wrong='"anneal_strategy": "cosine", "max_lr"',
+    )
+    (problem,) = check_bundle(bundle, base=Kind.TRAIN)
+    assert problem.place == "scheduler::anneal_strategy"
+    assert "did you mean 'cos'?" in problem.message

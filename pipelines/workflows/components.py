@@ -3,10 +3,10 @@
 import builtins
 from collections.abc import Iterator, Mapping
 
-from pipelines.nearest import did_you_mean, nearest
-from pipelines.workflows.merging import walk
+from pipelines.nearest import did_you_mean, nearest, right_names
+from pipelines.workflows.merging import look_up, walk
 from pipelines.workflows.modules import Module
-from pipelines.workflows.reading import SEPARATOR
+from pipelines.workflows.reading import SEPARATOR, normal_id
 from pipelines.workflows.references import Complaint
 from pipelines.workflows.signatures import ANYTHING, Signature, signature_of
 from pipelines.workflows.sources import Missing, Sources, monai_components
@@ -62,6 +62,7 @@ def check_components(config: Mapping[str, object], sources: Sources) -> Iterator
             yield Complaint(f"{place}{SEPARATOR}{TARGET}", signature.message)
         else:
             yield from _check_arguments(place, value, signature)
+            yield from _check_choices(place, value, signature, config)
 
 
 def _check_special_keys(place: str, value: Mapping[str, object]) -> Iterator[Complaint]:
@@ -97,6 +98,23 @@ def _check_arguments(
     for name in missing:
         absent = f"{place}{SEPARATOR}{name}"
         yield Complaint(place, f"{called} needs the argument '{name}'", absent)
+
+
+def _check_choices(
+    place: str, value: Mapping[str, object], signature: Signature, config: Mapping[str, object]
+) -> Iterator[Complaint]:
+    """Find strings that are none of those that an argument may be, also where it is referred to."""
+    for key, choices in signature.choices.items():
+        given, where = value.get(key), f"{place}{SEPARATOR}{key}"
+        if isinstance(given, str) and given.startswith("@"):
+            where = normal_id(given[1:])
+            given = look_up(config, where)
+        if (
+            isinstance(given, str)
+            and given not in choices
+            and not given.startswith(("$", "@", "%"))
+        ):
+            yield Complaint(where, f"{key} has no '{given}'{right_names(given, choices)}")
 
 
 def nearest_special(key: str) -> str | None:

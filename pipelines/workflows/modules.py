@@ -36,6 +36,7 @@ class Module:
         bindings: What each name stands for.
         stars: Modules whose names are all imported.
         dynamic: True if names may be made at run time.
+        choices: Strings of each alias that stands for a `Literal`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Module:
     bindings: dict[str, Binding] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     dynamic: bool = False
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def top_level_module(name: str) -> Module | Opaque | None:
@@ -128,10 +130,25 @@ def _bind_import(statement: ast.Import | ast.ImportFrom, module: Module) -> None
 def _bind_assignment(statement: ast.Assign | ast.AnnAssign, module: Module) -> None:
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     plain = isinstance(statement.value, ast.Name | ast.Attribute)
+    choices = literal_strings(statement.value)
     for target in targets:
         for name in ast.walk(target):
             if isinstance(name, ast.Name) and statement.value is not None:
+                if choices:
+                    module.choices[name.id] = choices
                 value = statement.value if plain and name is target else Opaque.OPAQUE
                 # The import for type checkers says more than a call that imports at run time.
                 if value is not Opaque.OPAQUE or name.id not in module.bindings:
                     module.bindings[name.id] = value
+
+
+def literal_strings(annotation: ast.expr | None) -> tuple[str, ...]:
+    """Return the strings that `Literal["a", "b"]` allows; nothing for any other expression."""
+    if not isinstance(annotation, ast.Subscript):
+        return ()
+    if ast.unparse(annotation.value).rpartition(".")[2] != "Literal":
+        return ()
+    inside = annotation.slice
+    listed = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+    values = [each.value for each in listed if isinstance(each, ast.Constant)]
+    return tuple(value for value in values if isinstance(value, str))

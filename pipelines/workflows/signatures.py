@@ -1,10 +1,10 @@
 """The arguments that a class or function takes, read from its source."""
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from pipelines.workflows.modules import Opaque
+from pipelines.workflows.modules import Module, Opaque, literal_strings
 from pipelines.workflows.sources import Definition, Sources
 
 _MOST_BASES = 20
@@ -19,11 +19,13 @@ class Signature:
         names: Every argument, in order.
         required: Those without a default.
         is_open: True if any other keyword is accepted too, or may be.
+        choices: The strings that an argument may be, for those of type `Literal`.
     """
 
     names: tuple[str, ...] = ()
     required: frozenset[str] = frozenset()
     is_open: bool = False
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 ANYTHING = Signature(is_open=True)
@@ -41,7 +43,7 @@ def signature_of(found: Definition | Opaque, sources: Sources, *, depth: int = 0
         return ANYTHING
     if isinstance(found.node, ast.FunctionDef):
         skipped = 1 if found.owner and not _is_decorated(found.node, "staticmethod") else 0
-        return _arguments(found.node, skipped)
+        return _arguments(found.node, skipped, found.module)
     return _constructor(found, found.node, sources, depth)
 
 
@@ -49,7 +51,7 @@ def _constructor(found: Definition, node: ast.ClassDef, sources: Sources, depth:
     methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
     init = methods.get("__init__") or methods.get("__new__")
     if init is not None:
-        own = _arguments(init, 1)
+        own = _arguments(init, 1, found.module)
         if init.args.kwarg is None:
             return own
         return _with_base_arguments(own, init, lambda: _inherited(found, node, sources, depth))
@@ -96,7 +98,7 @@ def _with_base_arguments(
     left = [name for name in base.names if name not in given]
     names = [*own.names, *(name for name in (*left, *sorted(read)) if name not in own.names)]
     required = own.required | (base.required - given - read - set(own.names))
-    return Signature(tuple(dict.fromkeys(names)), required, base.is_open)
+    return Signature(tuple(dict.fromkeys(names)), required, base.is_open, own.choices)
 
 
 def _uses(init: ast.FunctionDef, kwargs: str) -> tuple[list[ast.Call], set[str], bool]:
@@ -142,7 +144,7 @@ def _is_name(node: ast.AST | None, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _arguments(function: ast.FunctionDef, skipped: int) -> Signature:
+def _arguments(function: ast.FunctionDef, skipped: int, module: Module) -> Signature:
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     without_default = positional[: len(positional) - len(arguments.defaults)]
@@ -152,8 +154,23 @@ def _arguments(function: ast.FunctionDef, skipped: int) -> Signature:
         for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if default is None
     }
-    names = [each.arg for each in (*positional[skipped:], *arguments.kwonlyargs)]
-    return Signature(tuple(names), frozenset(required), arguments.kwarg is not None)
+    taken = (*positional[skipped:], *arguments.kwonlyargs)
+    allowed = {each.arg: _choices(each.annotation, module) for each in taken}
+    return Signature(
+        tuple(allowed),
+        frozenset(required),
+        arguments.kwarg is not None,
+        {name: choices for name, choices in allowed.items() if choices},
+    )
+
+
+def _choices(annotation: ast.expr | None, module: Module) -> tuple[str, ...]:
+    """Strings that an annotation allows, written out or by an alias of the same module."""
+    if isinstance(annotation, ast.BinOp) and ast.unparse(annotation.right) == "None":
+        annotation = annotation.left
+    if isinstance(annotation, ast.Name):
+        return module.choices.get(annotation.id, ())
+    return literal_strings(annotation)
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, bool]]:
