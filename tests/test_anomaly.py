@@ -10,7 +10,8 @@ from pipelines.evaluation.anomaly import (
     evaluate_anomalies,
     format_anomalies,
 )
-from pipelines.evaluation.anomaly_scores import MEASURES, AnomalyScore, Profile
+from pipelines.evaluation.anomaly_scores import AnomalyScore, Profile
+from pipelines.training.reconstruction_metrics import MEASURES
 
 
 @pytest.fixture(scope="module")

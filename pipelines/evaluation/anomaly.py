@@ -10,7 +10,6 @@ from pipelines.datasets.anomaly import CLASSES
 from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.anomaly_point import AnomalyPoint, Criterion, check_target
 from pipelines.evaluation.anomaly_scores import (
-    MEASURES,
     AnomalyScore,
     Floats,
     MeasuredFilms,
@@ -22,6 +21,7 @@ from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.one_against_rest import OneAgainstRest
 from pipelines.evaluation.questions import Question
 from pipelines.evaluation.thresholds import choose_threshold
+from pipelines.training.reconstruction_metrics import MEASURES
 
 DECISIONS = ("auroc", "auprc", "sensitivity", "specificity", "ppv", "npv", "f1")
 """Figures that need labels of both kinds."""

@@ -12,9 +12,9 @@ from pipelines.evaluation.anomaly import (
     AnomalyEvaluation,
     threshold_origin,
 )
-from pipelines.evaluation.anomaly_scores import MEASURES
 from pipelines.evaluation.prediction_table import table_filename, table_number
 from pipelines.files import write_csv, write_json
+from pipelines.training.reconstruction_metrics import MEASURES
 
 COLUMNS = ("filename", "anomaly_score", "anomalous", "out_of_distribution")
 """First columns of every table with a row a film."""

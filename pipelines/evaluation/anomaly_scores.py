@@ -39,9 +39,6 @@ class AnomalyScore(StrEnum):
     PROFILE = "profile"
 
 
-MEASURES = ("psnr", "ssim", "mse", "mae")
-"""How near a reconstruction is, see `film_measures`."""
-
 TOP_SHARE = 0.01
 """Share of the pixels whose errors `top_error` averages."""
 
@@ -101,7 +98,7 @@ class MeasuredFilms:
     """What was measured of n films and their reconstructions.
 
     Attributes:
-        measures: (n,) each, by the names of `MEASURES`.
+        measures: (n,) each, by the names of `MEASURES` of `reconstruction_metrics`.
         scores: (n,) each, of every score but `profile`.
         profiles: (n, features).
     """

@@ -9,7 +9,7 @@ from ignite.metrics import Metric
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import right_names
 from pipelines.training.classification_metrics import CLASSIFICATION, auroc_of_group
-from pipelines.training.reconstruction_metrics import ReconstructionMeasure
+from pipelines.training.reconstruction_metrics import MEASURES, ReconstructionMeasure
 from pipelines.training.segmentation_metrics import LayerDice
 
 _OF_GROUP = "auroc_positive"
@@ -82,8 +82,6 @@ def family_of(name: str) -> Family | None:
 FAMILIES: Mapping[Family, Mapping[str, Callable[[], Metric]]] = {
     Family.CLASSIFICATION: CLASSIFICATION,
     Family.SEGMENTATION: {"dice": LayerDice},
-    Family.RECONSTRUCTION: {
-        name: partial(ReconstructionMeasure, name) for name in ("psnr", "ssim", "mse", "mae")
-    },
+    Family.RECONSTRUCTION: {name: partial(ReconstructionMeasure, name) for name in MEASURES},
 }
 """How each metric is made; a name stands in one family only."""

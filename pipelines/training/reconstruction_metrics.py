@@ -1,5 +1,6 @@
 """How near reconstructions come to their films, film by film."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -7,32 +8,31 @@ from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 from monai.metrics.regression import compute_ssim_and_cs
 
+MEASURES = ("psnr", "ssim", "mse", "mae")
+"""How near a reconstruction is to its film; of the first two higher is better."""
+
 _SMALLEST_ERROR = 1e-10
 _SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_CONSTANTS = (0.01, 0.03)
 
 
-def film_measures(reconstructions: torch.Tensor, films: torch.Tensor) -> dict[str, torch.Tensor]:
+def film_measures(
+    reconstructions: torch.Tensor, films: torch.Tensor, *, names: Sequence[str] = MEASURES
+) -> dict[str, torch.Tensor]:
     """Compare each reconstruction with its film.
 
     Args:
         reconstructions: (batch, channel, height, width).
         films: The same shape, 0 to 1; sides of at least 11 pixels.
+        names: Which of `MEASURES` to compute.
 
     Returns:
         By name, a float32 tensor (batch,): `mse` and `mae`, the mean squared and absolute error;
         `psnr`, 10 log10(1 / mse) in decibels, at most 100; `ssim`, -1 to 1.
     """
     made, truth = reconstructions.float(), films.float()
-    error = (made - truth).flatten(1)
-    mse = error.square().mean(1)
-    return {
-        "psnr": -10 * mse.clamp_min(_SMALLEST_ERROR).log10(),
-        "mse": mse,
-        "mae": error.abs().mean(1),
-        "ssim": ssim_map(made, truth).flatten(1).mean(1),
-    }
+    return {name: _MEASURES[name](made, truth) for name in names}
 
 
 def ssim_map(reconstructions: torch.Tensor, films: torch.Tensor) -> torch.Tensor:
@@ -62,6 +62,18 @@ def ssim_map(reconstructions: torch.Tensor, films: torch.Tensor) -> torch.Tensor
     return similarity
 
 
+def _mse(made: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    return (made - truth).square().flatten(1).mean(1)
+
+
+_MEASURES: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "psnr": lambda made, truth: -10 * _mse(made, truth).clamp_min(_SMALLEST_ERROR).log10(),
+    "ssim": lambda made, truth: ssim_map(made, truth).flatten(1).mean(1),
+    "mse": _mse,
+    "mae": lambda made, truth: (made - truth).abs().flatten(1).mean(1),
+}
+
+
 class ReconstructionMeasure(Metric):
     """Mean over films of one of `film_measures`.
 
@@ -79,7 +91,7 @@ class ReconstructionMeasure(Metric):
 
     def update(self, output: tuple[torch.Tensor, torch.Tensor]) -> None:
         """Add a batch of reconstructions and films, both (batch, channel, height, width)."""
-        values = film_measures(*output)[self.name]
+        values = film_measures(*output, names=[self.name])[self.name]
         self._sum += float(values.double().sum())
         self._films += len(values)
 
