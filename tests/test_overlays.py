@@ -1,5 +1,7 @@
 """The contact sheet shows every film in its own proportions and in the colour of its class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +46,17 @@ def test_frames_tell_the_classes_and_colour_stays(tmp_path):
     assert tuple(picture[17, 17 + step + 50]) == ORANGE
     assert tuple(picture[20 + 50, 20 + 50]) == (255, 255, 255)
     assert tuple(picture[20 + 50, 20 + step + 50]) == (255, 0, 0)
+
+
+def test_a_foreign_film_is_framed_in_grey_and_marked(tmp_path):
+    both = [(white(9, 9), predicted(1)), (white(9, 9), replace(predicted(1), foreign=True))]
+    picture = sheet(tmp_path, both, side=100)
+    step = 100 + 8 + 16
+    assert tuple(picture[17, 17 + 50]) == ORANGE
+    assert len({*picture[17, 17 + step + 50]} - {0xA9, 0xAF, 0xB6}) == 0
+    mark = (picture[20:120, 20 + step : 120 + step] == (0xF0, 0xE4, 0x42)).all(axis=2)
+    assert mark[:60].sum() == 0
+    assert mark[70:].mean() > 0.5
 
 
 def test_captions_differ_with_what_they_say(tmp_path):

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -236,7 +236,11 @@ class BatchPredictor:
         ][:CONTACT_SHEET_FILMS]
         captioned = self.postprocessing.caption
         films = [
-            (self._picture(place, thumbnails), captioned(record)) for place, record in predicted
+            (
+                self._picture(place, thumbnails),
+                replace(captioned(record), foreign=bool(record.out_of_distribution)),
+            )
+            for place, record in predicted
         ]
         shown = [(picture, caption) for picture, caption in films if picture is not None]
         sheet = self.output / "contact_sheet.png"
@@ -266,6 +270,12 @@ class BatchPredictor:
         outcomes = ("predicted", "skipped", "failed")
         counts = ", ".join(f"{summary[outcome]} {outcome}" for outcome in outcomes)
         _log.info("%d inputs: %s", summary["inputs"], counts)
+        if summary["out_of_distribution"]:
+            _log.warning(
+                "%d are unlike the training films; their answers mean nothing: see the column "
+                "out_of_distribution",
+                summary["out_of_distribution"],
+            )
         return summary
 
 

@@ -170,6 +170,8 @@ class Explainer:
         else:
             on_film = film.placement.to_film(warmth[None])[0]
         title = f"{record.predicted_label} {record.confidence:.1%}"
+        if record.out_of_distribution:
+            title += ", but unlike the training films"
         with output_errors():
             write_explanation(
                 self._output / film.picture_name,

@@ -14,6 +14,8 @@ from pipelines.radiograph import Pixels
 # Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 _GAP, _FRAME, _CAPTION = 16, 4, 64
+FOREIGN = "#F0E442"
+"""Ground of the mark on a film that does not belong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Caption:
         value: A number or other short text beside the title; may be empty.
         share: Length of the bar, 0 to 1; None draws no bar.
         colour: Number of the frame's colour.
+        foreign: Whether the film is unlike those that the network knows: it is framed in grey
+            and says so.
     """
 
     title: str
@@ -33,6 +37,7 @@ class Caption:
     value: str = ""
     share: float | None = None
     colour: int = 0
+    foreign: bool = False
 
 
 def write_contact_sheet(
@@ -45,8 +50,8 @@ def write_contact_sheet(
     """Write one PNG with all films, each framed in the colour of what was predicted.
 
     Below each film stand what was predicted, a value as text and bar, and the file name. Films
-    keep their aspect ratio. They are taken one at a time, so that
-    a generator needs no more memory than one film.
+    keep their aspect ratio. They are taken one at a time, so that a generator needs no more memory
+    than one film.
 
     Args:
         path: PNG to write.
@@ -76,13 +81,15 @@ def write_contact_sheet(
 
 
 def _tile(pixels: Pixels, caption: Caption, side: int) -> Image.Image:
-    colour = _COLOURS[caption.colour % len(_COLOURS)]
+    colour = MUTED if caption.foreign else _COLOURS[caption.colour % len(_COLOURS)]
     outer = side + 2 * _FRAME
     tile = Image.new("RGB", (outer, outer + _CAPTION), GROUND)
     draw = ImageDraw.Draw(tile)
     draw.rectangle((0, 0, outer - 1, outer - 1), fill=PANEL, outline=colour, width=_FRAME)
     film = letterboxed(pixels, side)
     tile.paste(film, ((outer - film.width) // 2, (outer - film.height) // 2))
+    if caption.foreign:
+        _mark_foreign(draw, outer)
 
     label, name = font(17, bold=True), font(12)
     room = outer - int(label.getlength(caption.value)) - _GAP
@@ -94,3 +101,17 @@ def _tile(pixels: Pixels, caption: Caption, side: int) -> Image.Image:
         draw.rectangle((0, bar, round(caption.share * (outer - 1)), bar + 4), fill=colour)
     draw.text((0, bar + 11), shortened(caption.filename, name, outer), fill=MUTED, font=name)
     return tile
+
+
+def _mark_foreign(draw: ImageDraw.ImageDraw, outer: int) -> None:
+    """Write across the film that it does not belong."""
+    tall = 34
+    top = outer - tall - _FRAME
+    draw.rectangle((_FRAME, top, outer - 1 - _FRAME, outer - 1 - _FRAME), fill=FOREIGN)
+    draw.text(
+        (outer / 2, top + tall / 2),
+        "unlike the training films",
+        fill=GROUND,
+        font=font(15, bold=True),
+        anchor="mm",
+    )
