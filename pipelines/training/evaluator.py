@@ -63,7 +63,11 @@ class RadiographEvaluator(SupervisedEvaluator):
             single = predictions[0].numel() == 1
             self.logits.extend((predictions.reshape(-1) if single else predictions).tolist())
             self.labels.extend(labels.reshape(-1).tolist())
-        return {CommonKeys.LABEL: labels, CommonKeys.PRED: predictions}
+        return {
+            CommonKeys.IMAGE: images,
+            CommonKeys.LABEL: labels,
+            CommonKeys.PRED: predictions,
+        }
 
 
 def build_evaluator(

@@ -16,11 +16,14 @@ from torch.utils.tensorboard import SummaryWriter
 from pipelines.files import write_csv
 from pipelines.training.confusion import confusion_picture
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.hyperparameters import add_hyperparameters, recorded_settings
+from pipelines.training.pictures import add_curves, with_masks, with_reconstructions
 from pipelines.training.trainer import RadiographTrainer
 
 logger = logging.getLogger(__name__)
 
 _SAMPLE_IMAGES = 16
+_SAMPLE_MAPS = 4
 _SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -100,7 +103,11 @@ class EpochLog:
 
 
 class TensorBoard:
-    """Write loss, learning rate, every metric, sample images and a confusion matrix to TensorBoard.
+    """Write what a person watches to TensorBoard.
+
+    Loss, learning rate, gradient norm, every metric, sample images and hyperparameters; of a
+    classifier its confusion matrix, ROC and precision-recall curves; of a segmentation true and
+    predicted masks on films; of an autoencoder films, reconstructions and what differs.
 
     Args:
         output_dir: Folder of the event files.
@@ -150,15 +157,42 @@ class TensorBoard:
         said = measured(self.evaluator, int(trainer.state.epoch))
         for name, value in said.items():
             writer.add_scalar(f"validation/{name.removeprefix('val_')}", value, step)
-        if said and self.evaluator.labels:
+        if said:
+            self._show(writer, step)
+        writer.flush()
+
+    def _show(self, writer: Any, step: int) -> None:
+        if self.evaluator.labels:
+            add_curves(
+                writer,
+                self.evaluator.logits,
+                self.evaluator.labels,
+                step=step,
+                classes=self.classes,
+            )
             picture = confusion_picture(
                 self.evaluator.logits, self.evaluator.labels, classes=self.classes
             )
             writer.add_image("validation/confusion_matrix", picture, step, dataformats="HWC")
-        writer.flush()
+            return
+        output = self.evaluator.state.output
+        images, label, made = (
+            output[key][:_SAMPLE_MAPS]
+            for key in (CommonKeys.IMAGE, CommonKeys.LABEL, CommonKeys.PRED)
+        )
+        if label.is_floating_point():
+            writer.add_images("validation/reconstructions", with_reconstructions(label, made), step)
+        else:
+            shown = with_masks(to_display(images), label, made)
+            writer.add_images("validation/masks", shown, step)
 
-    def _close(self, trainer: Engine) -> None:
+    def _close(self, trainer: RadiographTrainer) -> None:
         if self._writer is not None:
+            settings = recorded_settings(self.output_dir)
+            final = measured(self.evaluator, int(trainer.state.epoch))
+            if settings and final:
+                named = {f"validation/{k.removeprefix('val_')}": v for k, v in final.items()}
+                add_hyperparameters(self._writer, settings, named)
             self._writer.close()
             self._writer = None
 

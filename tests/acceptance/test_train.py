@@ -106,8 +106,13 @@ def test_log_has_a_row_an_epoch_and_tensorboard_all_that_is_watched(finished):
     assert [row["epoch"] for row in log] == ["1", "2", "3", "4"]
     events = EventAccumulator(str(finished)).Reload()
     scalars = events.Tags()["scalars"]
-    assert {"train/loss", "train/learning_rate", "validation/auroc"} <= set(scalars)
-    assert {"train/images", "validation/confusion_matrix"} <= set(events.Tags()["images"])
+    watched = {"train/loss", "train/learning_rate", "train/gradient_norm", "validation/auroc"}
+    assert watched <= set(scalars)
+    pictures = {"train/images", "validation/confusion_matrix", "validation/roc"}
+    assert pictures <= set(events.Tags()["images"])
+    tensors = events.Tags()["tensors"]
+    assert any(tag.startswith("validation/precision_recall") for tag in tensors)
+    assert "_hparams_/session_start_info" in events.summary_metadata
     last = events.Scalars("validation/auroc")[-1].value
     assert last == pytest.approx(float(log[-1]["val_auroc"]), abs=1e-5)
 
