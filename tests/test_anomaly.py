@@ -16,7 +16,7 @@ from pipelines.training.reconstruction_metrics import MEASURES
 
 @pytest.fixture(scope="module")
 def profile():
-    return Profile.fit(made_cases(60, 0, seed=9).measured.profiles)
+    return Profile.fit(made_cases(60, 0, seed=9).measured)
 
 
 def choose(cases, profile, **options):
@@ -54,7 +54,7 @@ def test_limit_is_a_quantile_of_normal_films(profile):
 def test_threshold_keeps_false_alarms_without_any_label(profile):
     cases = made_cases(100, 0)
     point = choose(cases, profile, criterion="false_alarms", target=0.1)
-    assert point.score is AnomalyScore.PROFILE
+    assert point.score is AnomalyScore.COMBINED
     assert point.chosen_from == {}
     evaluation = evaluate_anomalies(cases, point, split="test", resamples=50)
     assert (evaluation.scores >= point.threshold).mean() == pytest.approx(0.1, abs=0.01)

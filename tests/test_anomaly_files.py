@@ -19,7 +19,7 @@ from pipelines.evaluation.anomaly_scores import Profile
 
 
 def evaluation_of(cases):
-    profile = Profile.fit(made_cases(40, 0, seed=9).measured.profiles)
+    profile = Profile.fit(made_cases(40, 0, seed=9).measured)
     point = choose_anomaly_point(cases, profile, image_size=32, error_scale=0.2)
     return evaluate_anomalies(cases, point, split="validation", resamples=50)
 

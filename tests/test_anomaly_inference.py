@@ -20,7 +20,7 @@ from pipelines.transforms.reconstruction import reconstruction_preprocessing
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    profile = Profile.fit(made_cases(60, 0, seed=9).measured.profiles)
+    profile = Profile.fit(made_cases(60, 0, seed=9).measured)
     point = choose_anomaly_point(
         made_cases(60, 30), profile, image_size=SIDE, error_scale=0.2, criterion="youden"
     )

@@ -81,7 +81,13 @@ def test_finished_run_leaves_all_that_is_needed_and_evaluates_again(folder, tmp_
     }
     point = AnomalyPoint.beside(first.folder / "model.pt")
     assert point.image_size == SIDE
-    assert set(point.chosen_from) == {"mean_error", "top_error", "patch_ssim", "profile"}
+    assert set(point.chosen_from) == {
+        "mean_error",
+        "top_error",
+        "patch_ssim",
+        "profile",
+        "combined",
+    }
 
     again = outcome_of(folder, tmp_path / "again", weights=first.folder / "model.pt")
     again.check_settings()
@@ -99,7 +105,7 @@ def test_finished_run_leaves_all_that_is_needed_and_evaluates_again(folder, tmp_
 def test_flat_folder_has_no_figures_that_need_labels(folder, tmp_path):
     outcome = finished(outcome_of(folder / "not fractured", tmp_path, normal_classes=()))
     metrics = json.loads((outcome.folder / "metrics.json").read_text("utf-8"))
-    assert metrics["score"] == "profile"
+    assert metrics["score"] == "combined"
     assert metrics["criterion"] == "false_alarms"
     assert "auroc" not in metrics["metrics"]
 

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from anomaly_fixture import made_films
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.anomaly_point import (
@@ -9,13 +10,12 @@ from pipelines.evaluation.anomaly_point import (
     check_target,
     image_size_of,
 )
-from pipelines.evaluation.anomaly_scores import AnomalyScore, Profile
+from pipelines.evaluation.anomaly_scores import AnomalyScore, Profile, measure_films
 from pipelines.evaluation.figures import Figure
 
 
 @pytest.fixture
 def point():
-    random = np.random.default_rng(0)
     return AnomalyPoint(
         score=AnomalyScore.PROFILE,
         threshold=1.2,
@@ -25,7 +25,7 @@ def point():
         criterion="sensitivity",
         target=0.9,
         split="validation",
-        profile=Profile.fit(random.normal(size=(40, 5))),
+        profile=Profile.fit(measure_films(*made_films(20, unusual=False))),
         chosen_from={"profile": 0.8},
         figures={"auroc": Figure(0.8, 0.7, 0.9), "ppv": Figure(None)},
     )
@@ -37,6 +37,7 @@ def test_point_comes_back_as_it_was_saved(point, tmp_path):
     assert repr(again) == repr(point)
     assert np.array_equal(again.profile.mean, point.profile.mean)
     assert np.array_equal(again.profile.whitening, point.profile.whitening)
+    assert np.array_equal(again.profile.scale, point.profile.scale)
     assert image_size_of(tmp_path / "model.pt", without=1024) == 128
 
 

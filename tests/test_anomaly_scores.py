@@ -18,12 +18,12 @@ from pipelines.evaluation.anomaly_scores import (
 
 @pytest.fixture(scope="module")
 def profile():
-    return Profile.fit(measure_films(*made_films(80, unusual=False, seed=9)).profiles)
+    return Profile.fit(measure_films(*made_films(80, unusual=False, seed=9)))
 
 
 def test_every_score_is_higher_for_unusual_films(profile):
     parts = [measure_films(*made_films(20, unusual=unusual)) for unusual in (False, True)]
-    scores = MeasuredFilms.joined(parts).all_scores(profile)
+    scores = profile.scores(MeasuredFilms.joined(parts))
     assert set(scores) == set(AnomalyScore)
     labels = [0] * 20 + [1] * 20
     for values in scores.values():
@@ -47,23 +47,39 @@ def test_perfect_reconstruction_has_no_error_but_a_profile(profile):
     measured = measure_films(films, films)
     for name in (AnomalyScore.MEAN_ERROR, AnomalyScore.TOP_ERROR, AnomalyScore.PATCH_SSIM):
         assert measured.scores[name] == pytest.approx(np.zeros(3), abs=1e-6)
-    assert np.isfinite(profile.distance(measured.profiles)).all()
+    assert np.isfinite(profile.scores(measured)[AnomalyScore.PROFILE]).all()
+    assert profile.scores(measured)[AnomalyScore.COMBINED] == pytest.approx(np.zeros(3), abs=1e-3)
 
 
-def test_distance_of_normal_films_is_about_one(profile):
+def test_normal_films_score_about_one(profile):
     train = measure_films(*made_films(80, unusual=False, seed=9))
-    distances = profile.distance(train.profiles)
-    assert 0.6 < distances.mean() < 1.1, distances.mean()
+    scores = profile.scores(train)
+    assert 0.6 < scores[AnomalyScore.PROFILE].mean() < 1.1
+    assert np.log(scores[AnomalyScore.COMBINED]).mean() == pytest.approx(0, abs=1e-6)
 
 
 @given(st.floats(-3, 3), st.integers(0, 5))
 def test_distance_grows_along_every_line_from_the_middle(step, direction):
     random = np.random.default_rng(direction)
-    profile = Profile.fit(random.normal(size=(50, 6)))
+    errors = random.uniform(0.1, 1, 50)
+    films = MeasuredFilms({}, {AnomalyScore.MEAN_ERROR: errors}, random.normal(size=(50, 6)))
+    profile = Profile.fit(films)
     line = random.normal(size=6)
-    near, far = profile.mean + step * line, profile.mean + 2 * step * line
-    distances = profile.distance(np.stack([near, far]))
+    moved = np.stack([profile.mean + step * line, profile.mean + 2 * step * line])
+    two = MeasuredFilms({}, {AnomalyScore.MEAN_ERROR: errors[:2]}, moved)
+    distances = profile.scores(two)[AnomalyScore.PROFILE]
     assert distances[1] == pytest.approx(2 * distances[0])
+
+
+@given(st.floats(1.01, 100))
+def test_combined_score_grows_with_either_of_its_parts(factor):
+    random = np.random.default_rng(0)
+    errors = random.uniform(0.1, 1, 50)
+    films = MeasuredFilms({}, {AnomalyScore.MEAN_ERROR: errors}, random.normal(size=(50, 6)))
+    profile = Profile.fit(films)
+    worse = MeasuredFilms({}, {AnomalyScore.MEAN_ERROR: errors * factor}, films.profiles)
+    before, after = (profile.scores(each)[AnomalyScore.COMBINED] for each in (films, worse))
+    assert (after > before).all()
 
 
 def test_profile_has_as_many_scales_as_the_size_allows():
@@ -74,4 +90,4 @@ def test_profile_has_as_many_scales_as_the_size_allows():
 
 def test_one_film_is_too_few():
     with pytest.raises(DatasetError, match="two normal films"):
-        Profile.fit(np.zeros((1, 4)))
+        Profile.fit(measure_films(*made_films(1, unusual=False)))

@@ -99,7 +99,7 @@ def choose_anomaly_point(  # noqa: PLR0913 - what a configuration sets
 ) -> AnomalyPoint:
     """Choose score, threshold and limit on validation films.
 
-    Without anomalous films the score is `profile`, unless one is given, and criteria that need
+    Without anomalous films the score is `combined`, unless one is given, and criteria that need
     labels give way to 5 % false alarms.
 
     Args:
@@ -127,7 +127,7 @@ def choose_anomaly_point(  # noqa: PLR0913 - what a configuration sets
             Reason.DATASET_LAYOUT,
             "expected normal films to choose an operating point on, got none; add some",
         )
-    scores = cases.measured.all_scores(profile)
+    scores = profile.scores(cases.measured)
     aurocs = {}
     if cases.has_both:
         aurocs = {
@@ -138,7 +138,7 @@ def choose_anomaly_point(  # noqa: PLR0913 - what a configuration sets
         criterion, target = "false_alarms", _FALLBACK_FALSE_ALARMS
     if score is None:
         score = (
-            AnomalyScore(max(aurocs, key=aurocs.__getitem__)) if aurocs else (AnomalyScore.PROFILE)
+            AnomalyScore(max(aurocs, key=aurocs.__getitem__)) if aurocs else (AnomalyScore.COMBINED)
         )
     chosen = scores[score]
     point = AnomalyPoint(
@@ -176,7 +176,7 @@ def evaluate_anomalies(
     Returns:
         The evaluation.
     """
-    every = cases.measured.all_scores(point.profile)
+    every = point.profile.scores(cases.measured)
     scores = every[point.score]
     figures = _reconstruction_figures(cases, resamples=resamples, seed=seed)
     others: dict[str, Figure] = {}

@@ -24,6 +24,7 @@ _SCORE_TITLES = {
     "mean_error": "Mean squared error",
     "top_error": "Mean of the largest 1 % of the errors",
     "patch_ssim": "1 - SSIM of the least similar patches",
+    "combined": "Distance of the profile and mean error together (1: ordinary)",
     "profile": "Distance of the profile from normal films",
 }
 

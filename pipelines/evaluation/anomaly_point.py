@@ -79,7 +79,12 @@ class AnomalyPoint:
     def save(self, folder: Path) -> None:
         """Write `operating_point.json` and `profile.npz`, each whole or not at all."""
         with whole_file(folder / PROFILE_NAME) as temporary:
-            np.savez_compressed(temporary, mean=self.profile.mean, whitening=self.profile.whitening)
+            np.savez_compressed(
+                temporary,
+                mean=self.profile.mean,
+                whitening=self.profile.whitening,
+                scale=self.profile.scale,
+            )
         content = {name: value for name, value in _plain(self).items() if name != "profile"}
         write_json(folder / POINT_NAME, {"task": _TASK, "classes": list(CLASSES), **content})
 
@@ -178,7 +183,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_profile(path: Path) -> Profile:
     try:
         with path.open("rb") as content, np.load(content) as arrays:
-            return Profile(mean=arrays["mean"], whitening=arrays["whitening"])
+            return Profile(arrays["mean"], whitening=arrays["whitening"], scale=arrays["scale"])
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:

@@ -1,14 +1,15 @@
 """How unusual a film is, told from the film and its reconstruction.
 
-Four scores, each higher for a more unusual film:
+Five scores, each higher for a more unusual film:
 
 - `mean_error`: the mean squared error.
 - `top_error`: the mean of the largest hundredth of the absolute errors.
 - `patch_ssim`: 1 - SSIM of the tenth of the patches that are least alike.
 - `profile`: how far the film's profile lies from those of the normal training films. A profile
-  tells, at several scales, how much detail film and error have, how uneven it is, and which greys
-  occur; the distance is Mahalanobis', so what counts is how these go together. A network that
-  reconstructs better makes the first three blind; it does not matter much to this one.
+  tells, at several scales, how much detail film and error have and how uneven it is, and which
+  greys occur; the distance is Mahalanobis', so what counts is how these go together.
+- `combined`: `profile` and `mean_error` together, each as its logarithm's deviation from the normal
+  training films. The one sees films that are made up otherwise, the other what was never seen.
 """
 
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class AnomalyScore(StrEnum):
     TOP_ERROR = "top_error"
     PATCH_SSIM = "patch_ssim"
     PROFILE = "profile"
+    COMBINED = "combined"
 
 
 TOP_SHARE = 0.01
@@ -49,48 +51,8 @@ _PATCH = 8
 _SMALLEST_SIDE = 16
 _LEAST = 0.01
 _SPREAD = 1e-9
+_LARGEST_LOGARITHM = 50.0
 _GREYS = (5, 25, 50, 75, 95, 99)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Profile:
-    """Where the profiles of normal films lie.
-
-    Attributes:
-        mean: (features,).
-        whitening: (features, features); profiles minus the mean times this have, over normal films,
-            variance 1 in every direction.
-    """
-
-    mean: Floats
-    whitening: Floats
-
-    @classmethod
-    def fit(cls, profiles: Floats) -> Self:
-        """Fit to the profiles of normal films, (n, features), with a shrunk covariance.
-
-        Raises:
-            DatasetError: If there are fewer than two films.
-
-        References:
-            Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
-            J. Multivariate Analysis 88 (2004).
-        """
-        if len(profiles) < 2:  # noqa: PLR2004 - one film has no spread
-            raise DatasetError(
-                Reason.DATASET_LAYOUT,
-                f"expected two normal films or more to learn from, got {len(profiles)}; add films",
-            )
-        mean = profiles.mean(axis=0)
-        spread = np.maximum(profiles.std(axis=0), _SPREAD)
-        covariance = LedoitWolf(assume_centered=True).fit((profiles - mean) / spread).covariance_
-        values, vectors = np.linalg.eigh(covariance)
-        scaled = vectors / np.sqrt(np.maximum(values, _SPREAD))
-        return cls(mean=mean, whitening=scaled / spread[:, None])
-
-    def distance(self, profiles: Floats) -> Floats:
-        """Return the root mean square of whitened profiles (n, features): (n,), about 1."""
-        return np.asarray(np.sqrt((((profiles - self.mean) @ self.whitening) ** 2).mean(axis=1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +61,7 @@ class MeasuredFilms:
 
     Attributes:
         measures: (n,) each, by the names of `MEASURES` of `reconstruction_metrics`.
-        scores: (n,) each, of every score but `profile`.
+        scores: (n,) each, of the scores that need no other films.
         profiles: (n, features).
     """
 
@@ -111,10 +73,6 @@ class MeasuredFilms:
         """Return the number of films."""
         return len(self.profiles)
 
-    def all_scores(self, profile: Profile) -> dict[AnomalyScore, Floats]:
-        """Return every score, (n,) each, against the profile of normal films."""
-        return self.scores | {AnomalyScore.PROFILE: profile.distance(self.profiles)}
-
     @classmethod
     def joined(cls, parts: Sequence["MeasuredFilms"]) -> Self:
         """Put the films of several batches one behind another."""
@@ -123,6 +81,61 @@ class MeasuredFilms:
             {n: np.concatenate([part.scores[n] for part in parts]) for n in parts[0].scores},
             np.concatenate([part.profiles for part in parts]),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What normal films are like.
+
+    Attributes:
+        mean: Of their profiles, (features,).
+        whitening: (features, features); profiles minus the mean times this have, over normal films,
+            variance 1 in every direction.
+        scale: Means (first row) and deviations (second row) over normal films of the logarithms of
+            `profile` and of `mean_error`, (2, 2).
+    """
+
+    mean: Floats
+    whitening: Floats
+    scale: Floats
+
+    @classmethod
+    def fit(cls, normal: MeasuredFilms) -> Self:
+        """Fit to normal films, with a shrunk covariance of their profiles.
+
+        Raises:
+            DatasetError: If there are fewer than two films.
+
+        References:
+            Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
+            J. Multivariate Analysis 88 (2004).
+        """
+        profiles = normal.profiles
+        if len(profiles) < 2:  # noqa: PLR2004 - one film has no spread
+            raise DatasetError(
+                Reason.DATASET_LAYOUT,
+                f"expected two normal films or more to learn from, got {len(profiles)}; add films",
+            )
+        mean = profiles.mean(axis=0)
+        spread = np.maximum(profiles.std(axis=0), _SPREAD)
+        covariance = LedoitWolf(assume_centered=True).fit((profiles - mean) / spread).covariance_
+        values, vectors = np.linalg.eigh(covariance)
+        scaled = vectors / np.sqrt(np.maximum(values, _SPREAD))
+        whitening = scaled / spread[:, None]
+        logs = _logarithms(_distance(profiles, mean, whitening), normal)
+        scale = np.stack([logs.mean(axis=0), np.maximum(logs.std(axis=0), _SPREAD)])
+        return cls(mean=mean, whitening=whitening, scale=scale)
+
+    def scores(self, films: MeasuredFilms) -> dict[AnomalyScore, Floats]:
+        """Return every score of films, (n,) each, at least 0.
+
+        `profile` is the root mean square of whitened profiles, about 1 for normal films; so is
+        `combined`, of which 1 is an ordinary film.
+        """
+        distance = _distance(films.profiles, self.mean, self.whitening)
+        deviations = (_logarithms(distance, films) - self.scale[0]) / self.scale[1]
+        combined = np.exp(np.minimum(deviations.mean(axis=1), _LARGEST_LOGARITHM))
+        return films.scores | {AnomalyScore.PROFILE: distance, AnomalyScore.COMBINED: combined}
 
 
 def measure_films(films: torch.Tensor, reconstructions: torch.Tensor) -> MeasuredFilms:
@@ -193,3 +206,13 @@ def _largest(values: torch.Tensor, share: float) -> torch.Tensor:
 
 def _floats(values: torch.Tensor) -> Floats:
     return values.double().numpy()
+
+
+def _distance(profiles: Floats, mean: Floats, whitening: Floats) -> Floats:
+    return np.asarray(np.sqrt((((profiles - mean) @ whitening) ** 2).mean(axis=1)))
+
+
+def _logarithms(distance: Floats, films: MeasuredFilms) -> Floats:
+    """Logarithms of `profile` and `mean_error`: (n, 2)."""
+    both = np.stack([distance, films.scores[AnomalyScore.MEAN_ERROR]], axis=1)
+    return np.log(np.maximum(both, _SPREAD))

@@ -91,7 +91,7 @@ class DetectAnomalies:
         made = torch.from_numpy(np.where(finite[:, None, None, None], outputs, 0.0))
         measured = measure_films(torch.stack([film.image for film in films]), made)
         point = self.operating_point
-        scores = measured.all_scores(point.profile)[point.score]
+        scores = point.profile.scores(measured)[point.score]
         return [
             self._answer(film, output[0], float(score)) if good else not_finite(film.filename)
             for film, output, score, good in zip(films, outputs, scores, finite, strict=True)

@@ -52,8 +52,8 @@ class AnomalyOutcome:
         split: Which films the evaluator has: `val` after training.
         image_size: Side in pixels of the square that the network sees.
         weights: The weights that are evaluated; their operating point stands beside them.
-        score: `mean_error`, `top_error`, `patch_ssim` or `profile`; None takes the one with the
-            highest AUROC on validation films, and without labels `profile`.
+        score: `mean_error`, `top_error`, `patch_ssim`, `profile` or `combined`; None takes the one
+            with the highest AUROC on validation films, and without labels `combined`.
         criterion: How the threshold is chosen after training.
         target: What the criterion shall reach.
         seed: Seed of the bootstrap intervals.
@@ -131,7 +131,7 @@ class AnomalyOutcome:
         save_weights(network, self.folder / "model.pt")
         # Read back, so that the figures are those of the half-precision weights that are shipped.
         load_weights(network, self.folder / "model.pt", device=self._device)
-        profile = Profile.fit(self._measured(self.reference).profiles)
+        profile = Profile.fit(self._measured(self.reference))
         cases = self._cases()
         point = choose_anomaly_point(
             cases,
