@@ -28,20 +28,18 @@ from pipelines.evaluation.anomaly_scores import (
     Profile,
     measure_films,
 )
-from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.nearest import right_names
-from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.workflows.ending import Ending
 
 logger = logging.getLogger(__name__)
 
-_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 _BRIGHTEST = 0.999
 _PICTURES = 6
 
 
-class AnomalyOutcome:
+class AnomalyOutcome(Ending):
     """Turns a trained or loaded network into the files that a run leaves.
 
     Args:
@@ -82,13 +80,15 @@ class AnomalyOutcome:
                 Reason.UNKNOWN_NAME,
                 f"expected the name of a score, got {score!r}{right_names(score, AnomalyScore)}",
             )
-        self.folder = Path(output_dir)
-        self.evaluator = evaluator
+        super().__init__(
+            output_dir,
+            evaluator=evaluator,
+            split=split,
+            weights=weights,
+        )
         self.reference = reference
         self.dataset = dataset
-        self.split = split
         self.image_size = image_size
-        self.weights = None if weights is None else Path(weights)
         self.score = None if score is None else AnomalyScore(score)
         self.criterion: Criterion = criterion
         self.target = target
@@ -120,17 +120,7 @@ class AnomalyOutcome:
         Raises:
             RunError: If no epoch was completed.
         """
-        best = self.folder / "checkpoints" / "best.pt"
-        if not best.is_file():
-            raise RunError(
-                Reason.WEIGHTS_MISSING,
-                "expected a best checkpoint at the end of training, got none; "
-                "train for at least one epoch",
-            )
-        network = load_weights(self.evaluator.network, best, device=self._device)
-        save_weights(network, self.folder / "model.pt")
-        # Read back, so that the figures are those of the half-precision weights that are shipped.
-        load_weights(network, self.folder / "model.pt", device=self._device)
+        self.keep_best_weights()
         profile = Profile.fit(self._measured(self.reference))
         cases = self._cases()
         point = choose_anomaly_point(
@@ -141,13 +131,12 @@ class AnomalyOutcome:
             score=self.score,
             criterion=self.criterion,
             target=self.target,
-            split=_SPLIT_NAMES[self.split],
+            split=self.split_name,
             seed=self.seed,
         )
         point.save(self.folder)
-        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
         self._write(cases, point)
-        logger.info("Curves: tensorboard --logdir %s", self.folder)
+        self.draw_curves()
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -155,21 +144,8 @@ class AnomalyOutcome:
         Raises:
             RunError: If no weights were named.
         """
-        if self.weights is None:
-            raise RunError(
-                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
-            )
-        self._write(self._cases(), AnomalyPoint.beside(self.weights))
-
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = self.evaluator.state.device
-        return device
-
-    @property
-    def _films(self) -> RadiographDataset:
-        films: RadiographDataset = self.evaluator.data_loader.dataset
-        return films
+        weights = self.given_weights()
+        self._write(self._cases(), AnomalyPoint.beside(weights))
 
     @property
     def _items(self) -> Sequence[dict[str, Any]]:
@@ -180,7 +156,7 @@ class AnomalyOutcome:
         network: nn.Module = self.evaluator.network.eval()
         size = self.evaluator.data_loader.batch_size
         for batch in DataLoader(films, batch_size=size):
-            images = batch["image"].to(self._device)
+            images = batch["image"].to(self.device)
             with torch.inference_mode():
                 made = self.evaluator.inferer(images, network)
             yield images.cpu(), made.float().cpu()
@@ -202,7 +178,7 @@ class AnomalyOutcome:
             filenames=tuple(self.dataset.datalist.name_of(item) for item in items),
             groups=tuple(str(item["group"]) for item in items),
             labels=np.array([int(item["label"]) for item in items], dtype=np.int64),
-            measured=self._measured(self._films),
+            measured=self._measured(self.films),
         )
 
     def _error_scale(self) -> float:
@@ -210,14 +186,14 @@ class AnomalyOutcome:
         labels = iter([int(item["label"]) for item in self._items])
         scales = [
             float(np.quantile(np.abs(made[0] - film[0]), _BRIGHTEST))
-            for films, reconstructions in self._pairs(self._films)
+            for films, reconstructions in self._pairs(self.films)
             for film, made in zip(films.numpy(), reconstructions.numpy(), strict=True)
             if next(labels) == 0
         ]
         return float(np.mean(scales))
 
     def _write(self, cases: AnomalyCases, point: AnomalyPoint) -> None:
-        split = _SPLIT_NAMES[self.split]
+        split = self.split_name
         evaluation = evaluate_anomalies(cases, point, split=split, seed=self.seed)
         write_anomalies(self.folder, evaluation)
         self._draw(evaluation)
@@ -235,9 +211,9 @@ class AnomalyOutcome:
             write_picture(self.folder / f"{name}_scores.png", stack_pictures(pictures))
 
     def _picture(self, evaluation: AnomalyEvaluation, place: int) -> Any:
-        film = torch.as_tensor(self._films[place]["image"])
+        film = torch.as_tensor(self.films[place]["image"])
         with torch.inference_mode():
-            made = self.evaluator.inferer(film[None].to(self._device), self.evaluator.network)
+            made = self.evaluator.inferer(film[None].to(self.device), self.evaluator.network)
         cases = evaluation.cases
         seen = np.asarray(film[0], dtype=np.float32)
         return draw_anomaly(

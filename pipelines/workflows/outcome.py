@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipelines.datasets.opened import OpenedDataset
-from pipelines.errors import DatasetError, Reason, RunError
+from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.cases import Cases, require_outputs
 from pipelines.evaluation.choice import choose_operating_point, give_threshold
 from pipelines.evaluation.class_info import write_class_info
@@ -18,18 +18,14 @@ from pipelines.evaluation.classification import format_table
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
-from pipelines.evaluation.training_curves import draw_training_curves
-from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
-from pipelines.workflows.run_guard import fit_guard_of_run
+from pipelines.workflows.ending import SPLIT_NAMES, Ending
 
 logger = logging.getLogger(__name__)
 
-_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 
-
-class Outcome:
+class Outcome(Ending):
     """Turns a trained or loaded network into the files that a run leaves.
 
     Args:
@@ -64,12 +60,14 @@ class Outcome:
         preprocessing: Mapping[str, object] | None = None,
         seed: int = 0,
     ) -> None:
-        self.folder = Path(output_dir)
-        self.evaluator = evaluator
+        super().__init__(
+            output_dir,
+            evaluator=evaluator,
+            split=split,
+            weights=weights,
+        )
         self.dataset = dataset
-        self.split = split
         self.train_dataset = train_dataset
-        self.weights = None if weights is None else Path(weights)
         self.criterion = criterion
         self.target = target
         self.positive_classes = tuple(positive_classes)
@@ -93,7 +91,7 @@ class Outcome:
                 temperature=1.0,
                 classes=self.dataset.classes,
                 criterion=self.criterion,
-                split=_SPLIT_NAMES[self.split],
+                split=self.split_name,
                 target=self.target,
                 positive_classes=self.positive_classes,
             )
@@ -115,34 +113,20 @@ class Outcome:
         Raises:
             RunError: If no epoch was completed.
         """
-        best = self.folder / "checkpoints" / "best.pt"
-        if not best.is_file():
-            raise RunError(
-                Reason.WEIGHTS_MISSING,
-                "expected a best checkpoint at the end of training, got none; "
-                "train for at least one epoch",
-            )
-        network = load_weights(self.evaluator.network, best, device=self._device)
-        save_weights(network, self.folder / "model.pt")
-        # Read back, so that the figures are those of the half-precision weights that are shipped.
-        load_weights(network, self.folder / "model.pt", device=self._device)
+        self.keep_best_weights()
         cases = self._cases()
         point = choose_operating_point(
             cases,
             criterion=self.criterion,
             target=self.target,
             positive_classes=self.positive_classes,
-            split=_SPLIT_NAMES[self.split],
+            split=self.split_name,
             seed=self.seed,
         )
         point.save(self.folder / "operating_point.json")
-        if self.train_dataset is not None:
-            fit_guard_of_run(
-                self.train_dataset, self.evaluator.data_loader.dataset, folder=self.folder
-            )
-        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
+        self.fit_guard(self.train_dataset)
         self._write(cases, point)
-        logger.info("Curves: tensorboard --logdir %s", self.folder)
+        self.draw_curves()
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -150,11 +134,8 @@ class Outcome:
         Raises:
             RunError: If no weights were named.
         """
-        if self.weights is None:
-            raise RunError(
-                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
-            )
-        point = give_threshold(OperatingPoint.beside(self.weights), self.threshold)
+        weights = self.given_weights()
+        point = give_threshold(OperatingPoint.beside(weights), self.threshold)
         self._write(self._cases(), point)
 
     def _require_every_class(self, split: str) -> None:
@@ -165,14 +146,14 @@ class Outcome:
             held = ", ".join(f"{counts[index]} {name}" for index, name in enumerate(classes))
             raise DatasetError(
                 Reason.DATASET_LAYOUT,
-                f"expected {_SPLIT_NAMES[split]} films of every class, got {held}; "
+                f"expected {SPLIT_NAMES[split]} films of every class, got {held}; "
                 "add films of that class, or name only classes that have some",
             )
 
     def _require_outputs(self) -> None:
         network = self.evaluator.network.eval()
         with torch.inference_mode():
-            outputs = self.evaluator.inferer(self._film[None].to(self._device), network)
+            outputs = self.evaluator.inferer(self._film[None].to(self.device), network)
         require_outputs(outputs.numel(), len(self.dataset.classes))
 
     @cached_property
@@ -180,11 +161,6 @@ class Outcome:
         """The first film as the network takes it."""
         film: torch.Tensor = self.evaluator.data_loader.dataset[0]["image"]
         return film
-
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = self.evaluator.state.device
-        return device
 
     def _cases(self) -> Cases:
         self.evaluator.run()
@@ -198,7 +174,7 @@ class Outcome:
         )
 
     def _write(self, cases: Cases, point: OperatingPoint) -> None:
-        split = _SPLIT_NAMES[self.split]
+        split = self.split_name
         evaluation = write_evaluation(self.folder, cases, point, split=split, seed=self.seed)
         size = dict(zip(("channels", "height", "width"), self._film.shape, strict=True))
         write_class_info(

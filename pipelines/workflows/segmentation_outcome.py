@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from pipelines.datasets.opened_pairs import OpenedPairs
-from pipelines.errors import ConfigurationError, Reason, RunError
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.regions import Mask
 from pipelines.evaluation.segmentation import SegmentedFilm
 from pipelines.evaluation.segmentation_point import (
@@ -19,20 +19,16 @@ from pipelines.evaluation.segmentation_point import (
     choose_segmentation_point,
 )
 from pipelines.evaluation.segmentation_report import evaluate_segmentation, format_segmentation
-from pipelines.evaluation.training_curves import draw_training_curves
-from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.transforms.layers import load_layers, unpack_layers
 from pipelines.transforms.reading import LoadRadiographd
-from pipelines.workflows.run_guard import fit_guard_of_run
+from pipelines.workflows.ending import Ending
 
 logger = logging.getLogger(__name__)
 
-_SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
 
-
-class SegmentationOutcome:
+class SegmentationOutcome(Ending):
     """Turns a trained or loaded network into the files that a run leaves.
 
     Figures are those of masks at the original size of each film, as people get them.
@@ -66,13 +62,15 @@ class SegmentationOutcome:
         largest_piece: bool = True,
         seed: int = 0,
     ) -> None:
-        self.folder = Path(output_dir)
-        self.evaluator = evaluator
+        super().__init__(
+            output_dir,
+            evaluator=evaluator,
+            split=split,
+            weights=weights,
+            checkpoint_dir=checkpoint_dir,
+        )
         self.dataset = dataset
-        self.split = split
         self.train_dataset = train_dataset
-        self.weights = None if weights is None else Path(weights)
-        self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
         self.choose_thresholds = choose_thresholds
         self.largest_piece = largest_piece
         self.seed = seed
@@ -102,25 +100,12 @@ class SegmentationOutcome:
         Raises:
             RunError: If no epoch was completed.
         """
-        best = self.checkpoints / "best.pt"
-        if not best.is_file():
-            raise RunError(
-                Reason.WEIGHTS_MISSING,
-                "expected a best checkpoint at the end of training, got none; "
-                "train for at least one epoch",
-            )
-        network = load_weights(self.evaluator.network, best, device=self._device)
-        save_weights(network, self.folder / "model.pt")
-        # Read back, so that the figures are those of the half-precision weights that are shipped.
-        load_weights(network, self.folder / "model.pt", device=self._device)
+        self.keep_best_weights()
         point = self._choose()
         point.save(self.folder / FILE_NAME)
-        if self.train_dataset is not None:
-            films: Any = self.evaluator.data_loader.dataset
-            fit_guard_of_run(self.train_dataset, films, folder=self.folder)
-        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
+        self.fit_guard(self.train_dataset)
         self._write(point)
-        logger.info("Curves: tensorboard --logdir %s", self.folder)
+        self.draw_curves()
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -128,16 +113,8 @@ class SegmentationOutcome:
         Raises:
             RunError: If no weights were named.
         """
-        if self.weights is None:
-            raise RunError(
-                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
-            )
-        self._write(self._point_of(self.weights))
-
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = self.evaluator.state.device
-        return device
+        weights = self.given_weights()
+        self._write(self._point_of(weights))
 
     def _point_of(self, weights: Path) -> SegmentationPoint:
         """The operating point beside weights.
@@ -160,7 +137,7 @@ class SegmentationOutcome:
         return choose_segmentation_point(
             self._at_network_size(),
             classes=self.dataset.classes,
-            split=_SPLIT_NAMES[self.split],
+            split=self.split_name,
             largest_piece=self.largest_piece,
         )
 
@@ -173,7 +150,7 @@ class SegmentationOutcome:
     def _logits(self, film: torch.Tensor) -> npt.NDArray[np.float32]:
         network = self.evaluator.network.eval()
         with torch.inference_mode():
-            logits = self.evaluator.inferer(film[None].to(self._device), network)
+            logits = self.evaluator.inferer(film[None].to(self.device), network)
         return np.asarray(logits[0].float().cpu())
 
     def _films(self, point: SegmentationPoint) -> Iterator[SegmentedFilm]:
@@ -212,7 +189,7 @@ class SegmentationOutcome:
             self._films(point),
             classes=point.classes,
             output_dir=self.folder,
-            split=_SPLIT_NAMES[self.split],
+            split=self.split_name,
             seed=self.seed,
         )
         logger.info("%s", format_segmentation(evaluation))

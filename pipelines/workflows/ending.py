@@ -1,0 +1,111 @@
+"""What the ends of all runs share: the best weights, the guard, the curves."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from pipelines.errors import DatasetError, Reason, RunError
+from pipelines.evaluation.guard import FILE_NAME
+from pipelines.evaluation.guard_fit import fit_and_save_guard
+from pipelines.evaluation.training_curves import draw_training_curves
+from pipelines.networks.weights import load_weights, save_weights
+from pipelines.training.dataset import RadiographDataset
+from pipelines.training.evaluator import RadiographEvaluator
+
+logger = logging.getLogger(__name__)
+
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test", "all": "all"}
+"""Splits in words, by their short names."""
+
+
+class Ending:
+    """The end of a run, whatever its task.
+
+    Args:
+        output_dir: Folder of the run.
+        evaluator: Runs the network over the films of `split`.
+        split: Which films the evaluator has: `val` after training.
+        weights: The weights that are evaluated; their operating point stands beside them.
+        checkpoint_dir: Folder of the run's checkpoints; by default `checkpoints` in `output_dir`.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        *,
+        evaluator: RadiographEvaluator,
+        split: str,
+        weights: str | Path | None,
+        checkpoint_dir: str | Path | None = None,
+    ) -> None:
+        self.folder = Path(output_dir)
+        self.evaluator = evaluator
+        self.split = split
+        self.weights = None if weights is None else Path(weights)
+        self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
+
+    @property
+    def split_name(self) -> str:
+        """The split in words."""
+        return SPLIT_NAMES[self.split]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        device: torch.device = self.evaluator.state.device
+        return device
+
+    @property
+    def films(self) -> RadiographDataset:
+        """The films that the evaluator has."""
+        films: RadiographDataset = self.evaluator.data_loader.dataset
+        return films
+
+    def keep_best_weights(self) -> None:
+        """Write the best epoch's weights as `model.pt`, and let the evaluator have them.
+
+        Raises:
+            RunError: If no epoch was completed.
+        """
+        best = self.checkpoints / "best.pt"
+        if not best.is_file():
+            raise RunError(
+                Reason.WEIGHTS_MISSING,
+                "expected a best checkpoint at the end of training, got none; "
+                "train for at least one epoch",
+            )
+        network = load_weights(self.evaluator.network, best, device=self.device)
+        save_weights(network, self.folder / "model.pt")
+        # Read back, so that the figures are those of the half-precision weights that are shipped.
+        load_weights(network, self.folder / "model.pt", device=self.device)
+
+    def given_weights(self) -> Path:
+        """Return the weights to evaluate.
+
+        Raises:
+            RunError: If none were named.
+        """
+        if self.weights is None:
+            raise RunError(
+                Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
+            )
+        return self.weights
+
+    def fit_guard(self, train: RadiographDataset | None) -> None:
+        """Write `guard.npz`; too few films leave the run without one, and a warning.
+
+        Args:
+            train: Training films; None fits no guard.
+        """
+        if train is None:
+            return
+        try:
+            fit_and_save_guard(train, self.films, self.folder / FILE_NAME)
+        except DatasetError as error:
+            logger.warning("No guard against films that do not belong: %s", error)
+
+    def draw_curves(self) -> None:
+        """Draw `log.csv`, and say how to watch the run."""
+        draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
+        logger.info("Curves: tensorboard --logdir %s", self.folder)
