@@ -107,7 +107,7 @@ def test_guard_read_back_scores_alike(guard, tmp_path):
     again = Guard.load(tmp_path / "guard.npz")
     films = np.stack([trunk() for _ in range(5)])
     assert np.allclose(again.score(films), guard.score(films), atol=1e-4)
-    assert again.limit == guard.limit
+    assert (again.limit, again.edge_weight) == (guard.limit, guard.edge_weight)
 
 
 def test_wrong_files_and_channels_are_refused(guard, tmp_path):
@@ -139,6 +139,15 @@ def test_limit_with_few_validation_films_lies_beyond_them():
     val = [trunk() for _ in range(8)]
     guard = fit_guard(train, val)
     assert guard.limit > guard.score(np.stack(val)).max()
+
+
+def test_weight_of_edges_is_kept_with_the_guard(tmp_path):
+    films = [trunk() for _ in range(40)]
+    plain, heavy = (fit_guard(films[:20], films[20:], edge_weight=weight) for weight in (0.5, 3.0))
+    heavy.save(tmp_path / "guard.npz")
+    other = np.stack([limb()])
+    assert heavy.score(other) != plain.score(other)
+    assert np.allclose(Guard.load(tmp_path / "guard.npz").score(other), heavy.score(other))
 
 
 def test_too_few_films_and_wrong_share_are_refused():

@@ -34,10 +34,12 @@ FILE_NAME = "guard.npz"
 THUMBNAIL = 48
 """Side in pixels of the thumbnail from which a film is described."""
 
+EDGE_WEIGHT = 0.5
+"""Of edges against grey values. Edges also tell detectors apart, so films of one pose need few."""
+
 _PIXELS = 24
 _CELL = 4
 _DIRECTIONS = 8
-_EDGE_WEIGHT = 0.5
 # Films down to this many deviations below the mean detail are taken as they are.
 _DETAIL_SPAN = 4.0
 _FLAT = 1e-3
@@ -83,12 +85,14 @@ class Guard:
         scale: Means (first row) and deviations (second row) over validation films of the logarithm
             of both distances and of the detail, (2, 3).
         limit: Films with a score above it are flagged.
+        edge_weight: Weight of the edges' distance against that of the grey values.
     """
 
     pixels: Subspace
     edges: Subspace
     scale: Scores
     limit: float
+    edge_weight: float = EDGE_WEIGHT
 
     @property
     def channels(self) -> int:
@@ -117,7 +121,7 @@ class Guard:
         finite = np.isfinite(films).all(axis=(1, 2, 3))
         scores = np.full(len(films), np.inf)
         if finite.any():
-            scores[finite] = combine(self.raw(thumbnails(films[finite])), self.scale)
+            scores[finite] = self.combine(self.raw(thumbnails(films[finite])))
         return scores
 
     def raw(self, small: Floats) -> Scores:
@@ -129,13 +133,30 @@ class Guard:
         logarithms = [np.log(np.maximum(values, _LEAST)) for values in distances]
         return np.stack([*logarithms, measure_detail(small)], axis=1)
 
+    def combine(self, raw: Scores) -> Scores:
+        """Make one score of distances and detail.
+
+        Args:
+            raw: What `raw` gives, (n, 3).
+
+        Returns:
+            (n,).
+        """
+        pixels, edges, detail = ((raw - self.scale[0]) / self.scale[1]).T
+        lack = np.maximum(-detail - _DETAIL_SPAN, 0)
+        return np.asarray(pixels + self.edge_weight * edges + lack, dtype=np.float64)
+
     def flags(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Return for each score whether the film does not belong."""
         return np.asarray(scores > self.limit)
 
     def save(self, path: Path) -> None:
         """Write the guard, axes in half precision, whole or not at all."""
-        arrays: dict[str, Any] = {"scale": self.scale, "limit": np.float64(self.limit)}
+        arrays: dict[str, Any] = {
+            "scale": self.scale,
+            "limit": np.float64(self.limit),
+            "edge_weight": np.float64(self.edge_weight),
+        }
         for name, subspace in (("pixels", self.pixels), ("edges", self.edges)):
             arrays[f"{name}_mean"] = subspace.mean
             arrays[f"{name}_axes"] = subspace.axes.astype(np.float16)
@@ -156,6 +177,7 @@ class Guard:
             with Path(path).open("rb") as content, np.load(content) as arrays:
                 pixels, edges = _subspace(arrays, "pixels"), _subspace(arrays, "edges")
                 scale, limit = arrays["scale"], float(arrays["limit"])
+                edge_weight = float(arrays.get("edge_weight", EDGE_WEIGHT))
         except FileNotFoundError as error:
             raise RunError(
                 Reason.WEIGHTS_MISSING,
@@ -167,22 +189,7 @@ class Guard:
                 Reason.WEIGHTS_MISMATCH,
                 f"expected a guard in {Path(path).name}, got a file that holds none; fit it anew",
             ) from error
-        return cls(pixels, edges, scale=scale, limit=limit)
-
-
-def combine(raw: Scores, scale: Scores) -> Scores:
-    """Make one score of the distances and the detail.
-
-    Args:
-        raw: What `Guard.raw` gives, (n, 3).
-        scale: Means and deviations of it over validation films, (2, 3).
-
-    Returns:
-        (n,).
-    """
-    pixels, edges, detail = ((raw - scale[0]) / scale[1]).T
-    lack = np.maximum(-detail - _DETAIL_SPAN, 0)
-    return np.asarray(pixels + _EDGE_WEIGHT * edges + lack, dtype=np.float64)
+        return cls(pixels, edges, scale=scale, limit=limit, edge_weight=edge_weight)
 
 
 def thumbnails(images: npt.NDArray[np.float32]) -> Floats:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,12 +14,12 @@ from scipy.stats import t as student
 
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.evaluation.guard import (
+    EDGE_WEIGHT,
     THUMBNAIL,
     Floats,
     Guard,
     Scores,
     Subspace,
-    combine,
     describe_edges,
     describe_pixels,
     thumbnails,
@@ -42,6 +43,7 @@ def fit_guard(
     val: Iterable[torch.Tensor | npt.NDArray[np.float32]],
     *,
     false_alarms: float = 0.01,
+    edge_weight: float = EDGE_WEIGHT,
 ) -> Guard:
     """Fit a guard.
 
@@ -52,6 +54,8 @@ def fit_guard(
         train: Training films as the network sees them, (channel, height, width) each.
         val: Validation films of other patients, likewise.
         false_alarms: Share of films that belong and are flagged all the same, 0 to 1.
+        edge_weight: Weight of edges against grey values. More of it tells foreign films better
+            where films that belong have many poses, and flags films of other detectors more often.
 
     Returns:
         The guard; equal films give an equal guard.
@@ -83,11 +87,16 @@ def fit_guard(
     blank = Guard(*subspaces, scale=np.zeros((2, 3)), limit=0.0)
     raw = np.concatenate([blank.raw(small) for small in own])
     scale = np.stack([raw.mean(axis=0), np.maximum(raw.std(axis=0), _LEAST)])
-    return Guard(*subspaces, scale=scale, limit=_limit(combine(raw, scale), false_alarms))
+    open_guard = Guard(*subspaces, scale=scale, limit=np.inf, edge_weight=edge_weight)
+    return replace(open_guard, limit=_limit(open_guard.combine(raw), false_alarms))
 
 
 def fit_and_save_guard(
-    dataset_train: RadiographDataset, dataset_val: RadiographDataset, path: Path
+    dataset_train: RadiographDataset,
+    dataset_val: RadiographDataset,
+    path: Path,
+    *,
+    edge_weight: float = EDGE_WEIGHT,
 ) -> Guard:
     """Fit a guard on the films of a run, without augmentation, and write it.
 
@@ -95,6 +104,7 @@ def fit_and_save_guard(
         dataset_train: Training films; what is kept in memory is not read again.
         dataset_val: Validation films.
         path: Where the guard is written, `guard.npz` beside the weights as a rule.
+        edge_weight: See `fit_guard`.
 
     Returns:
         The guard.
@@ -102,7 +112,7 @@ def fit_and_save_guard(
     Raises:
         DatasetError: If there are too few films.
     """
-    guard = fit_guard(dataset_train.plain(), dataset_val.plain())
+    guard = fit_guard(dataset_train.plain(), dataset_val.plain(), edge_weight=edge_weight)
     guard.save(path)
     logger.info("Guard fitted on %d films, limit %.2f", len(dataset_train), guard.limit)
     return guard

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from pipelines.errors import DatasetError, Reason, RunError
-from pipelines.evaluation.guard import FILE_NAME
+from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
@@ -92,16 +92,19 @@ class Ending:
             )
         return self.weights
 
-    def fit_guard(self, train: RadiographDataset | None) -> None:
+    def fit_guard(
+        self, train: RadiographDataset | None, *, edge_weight: float = EDGE_WEIGHT
+    ) -> None:
         """Write `guard.npz`; too few films leave the run without one, and a warning.
 
         Args:
             train: Training films; None fits no guard.
+            edge_weight: Weight of edges against grey values, see `guard_fit.fit_guard`.
         """
         if train is None:
             return
         try:
-            fit_and_save_guard(train, self.films, self.folder / FILE_NAME)
+            fit_and_save_guard(train, self.films, self.folder / FILE_NAME, edge_weight=edge_weight)
         except DatasetError as error:
             logger.warning("No guard against films that do not belong: %s", error)
 
