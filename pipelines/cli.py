@@ -202,6 +202,11 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     predict.add_argument(
         "--explain", action="store_true", help="write pictures of where the network looked"
     )
+    predict.add_argument(
+        "--region",
+        metavar="MODE",
+        help="mask: classify only what a segmentation step finds, where the bundle has one",
+    )
     _add_overlay(predict)
     _add_set(predict)
     _add_results(verb)

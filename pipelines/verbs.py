@@ -201,6 +201,8 @@ def predict(options: argparse.Namespace) -> ExitStatus:
     """Run a bundle over a file or a folder after its static check."""
     if options.explain:
         options.set.append("explain=true")
+    if options.region is not None:
+        options.set.append(f"region={options.region}")
     bundle, overrides = _checked(options, base=Kind.INFERENCE, overlays=options.overlay)
     source = _existing(options.source)
     from pipelines.inference.batch import predict_folder

@@ -191,14 +191,14 @@ def test_predict(root, calls, capsys, failed, status):
     assert said == f"{5 + failed} inputs: 4 predicted, 1 skipped, {failed} failed; tables: out\n"
 
 
-def test_explain_is_a_key_of_the_configuration(root, calls, capsys):
+def test_explain_and_region_are_keys_of_the_configuration(root, calls, capsys):
     configuration = root / "bundles" / "made_up" / "configs" / "inference.json"
-    content = json.loads(configuration.read_text("utf-8")) | {"explain": False}
+    content = json.loads(configuration.read_text("utf-8")) | {"explain": False, "region": "none"}
     configuration.write_text(json.dumps(content), "utf-8")
     summary = {"inputs": 0, "predicted": 0, "skipped": 0, "failed": 0}
     calls[0]("pipelines.inference.batch.predict_folder", summary)
-    assert main(["predict", "made_up", "films", "out", "--explain"]) == 0
-    assert calls[-1][2]["overrides"] == {"explain": True}
+    assert main(["predict", "made_up", "films", "out", "--explain", "--region", "mask"]) == 0
+    assert calls[-1][2]["overrides"] == {"explain": True, "region": "mask"}
 
 
 def test_export(root, calls, capsys):
