@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pipelines.transforms.chains import (
 )
 
 RANDOM = np.random.default_rng(0)
+RED = np.array([1.0, 0.6, 0.5], np.float32)[:, None, None]
 
 
 def trunk(side=96, channels=1):
@@ -36,8 +38,6 @@ def limb(side=96):
 
 
 def write(folder, films):
-    import cv2
-
     items = []
     for index, film in enumerate(films):
         path = folder / f"{index}.png"
@@ -124,14 +124,20 @@ def test_wrong_files_and_channels_are_refused(guard, tmp_path):
         guard.score(np.zeros((1, 3, 96, 96)))
 
 
+def photograph():
+    """Red skin, whose texture is not the same in each colour."""
+    noise = RANDOM.normal(0, 0.03, (3, 96, 96)).astype(np.float32)
+    return cv2.GaussianBlur((trunk(channels=3) * RED + noise).T, (0, 0), 1.5).T
+
+
 def test_colour_is_seen():
-    red = np.array([1.0, 0.6, 0.5], np.float32)[:, None, None]
-    guard = fit_guard(
-        [trunk(channels=3) * red for _ in range(40)], [trunk(channels=3) * red for _ in range(30)]
-    )
-    belong = [trunk(channels=3) * red for _ in range(20)]
+    guard = fit_guard([photograph() for _ in range(40)], [photograph() for _ in range(30)])
+    belong = [photograph() for _ in range(20)]
     assert flagged(guard, belong) < 0.2
     assert flagged(guard, [film[::-1] for film in belong]) == 1
+    # A radiograph, whatever each of its channels was scaled by.
+    grey = [trunk(channels=3) * RED + RED for _ in range(5)]
+    assert flagged(guard, grey) == 1
 
 
 def test_limit_with_few_validation_films_lies_beyond_them():

@@ -4,7 +4,8 @@ A thumbnail of what the network sees is described twice, by its grey values and 
 its edges. Each description is held against a subspace of the training films: how far it lies
 outside of it, and how far from the middle within it. Both distances together are the score. A film
 without any detail, such as a blank one, is closer to every subspace than a real film is; so too
-little detail adds to the score. The guard ships beside the weights, as `guard.npz`.
+little detail adds to the score, and where films are photographs too little colour does, as a
+radiograph has it. The guard ships beside the weights, as `guard.npz`.
 
 References:
     Moghaddam and Pentland, Probabilistic visual learning for object representation, IEEE Trans.
@@ -40,8 +41,8 @@ EDGE_WEIGHT = 0.5
 _PIXELS = 24
 _CELL = 4
 _DIRECTIONS = 8
-# Films down to this many deviations below the mean detail are taken as they are.
-_DETAIL_SPAN = 4.0
+# Films down to this many deviations below the mean detail or colour are taken as they are.
+_LACK_SPAN = 4.0
 _FLAT = 1e-3
 _LEAST = 1e-6
 
@@ -82,8 +83,8 @@ class Guard:
     Attributes:
         pixels: Of grey values.
         edges: Of directions of edges.
-        scale: Means (first row) and deviations (second row) over validation films of the logarithm
-            of both distances and of the detail, (2, 3).
+        scale: Means (first row) and deviations (second row) over validation films of what `raw`
+            gives, (2, 3) or (2, 4).
         limit: Films with a score above it are flagged.
         edge_weight: Weight of the edges' distance against that of the grey values.
     """
@@ -125,26 +126,32 @@ class Guard:
         return scores
 
     def raw(self, small: Floats) -> Scores:
-        """Return the logarithms of both distances, and the detail, of `thumbnails`: (n, 3)."""
+        """Return what makes up the score of `thumbnails`.
+
+        Returns:
+            (n, 3): the logarithms of both distances, and of the detail; (n, 4) for photographs,
+            with the logarithm of how much of the contrast is colour.
+        """
         distances = [
             self.pixels.distance(describe_pixels(small)),
             self.edges.distance(describe_edges(small)),
         ]
         logarithms = [np.log(np.maximum(values, _LEAST)) for values in distances]
-        return np.stack([*logarithms, measure_detail(small)], axis=1)
+        colour = [measure_colour(small)] if self.channels > 1 else []
+        return np.stack([*logarithms, measure_detail(small), *colour], axis=1)
 
     def combine(self, raw: Scores) -> Scores:
-        """Make one score of distances and detail.
+        """Make one score of distances, detail and colour.
 
         Args:
-            raw: What `raw` gives, (n, 3).
+            raw: What `raw` gives.
 
         Returns:
             (n,).
         """
-        pixels, edges, detail = ((raw - self.scale[0]) / self.scale[1]).T
-        lack = np.maximum(-detail - _DETAIL_SPAN, 0)
-        return np.asarray(pixels + self.edge_weight * edges + lack, dtype=np.float64)
+        parts = (raw[:, : self.scale.shape[1]] - self.scale[0]) / self.scale[1]
+        lack = np.maximum(-parts[:, 2:] - _LACK_SPAN, 0).sum(axis=1)
+        return np.asarray(parts[:, 0] + self.edge_weight * parts[:, 1] + lack, dtype=np.float64)
 
     def flags(self, scores: Scores) -> npt.NDArray[np.bool_]:
         """Return for each score whether the film does not belong."""
@@ -234,6 +241,15 @@ def measure_detail(small: Floats) -> Scores:
         for film in small
     ]
     return np.asarray(np.log(np.maximum(left, _LEAST)), dtype=np.float64)
+
+
+def measure_colour(small: Floats) -> Scores:
+    """Return the logarithm of how much of the contrast of `thumbnails` is colour: (n,)."""
+    contrast = small - small.mean(axis=(2, 3), keepdims=True)
+    # Channels may come scaled each for itself, which gives a radiograph no colour.
+    contrast /= np.maximum(contrast.std(axis=(2, 3), keepdims=True), np.float32(_FLAT))
+    colour = contrast - contrast.mean(axis=1, keepdims=True)
+    return np.asarray(np.log(np.maximum(colour.std(axis=(1, 2, 3)), _LEAST)), dtype=np.float64)
 
 
 def _resized(images: Floats, side: int) -> Floats:

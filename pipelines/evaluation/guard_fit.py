@@ -84,7 +84,7 @@ def fit_guard(
             "give more films",
         )
     subspaces = (pixels.subspace(_PIXEL_AXES), edges.subspace(_EDGE_AXES))
-    blank = Guard(*subspaces, scale=np.zeros((2, 3)), limit=0.0)
+    blank = Guard(*subspaces, scale=np.zeros((2, 0)), limit=0.0)
     raw = np.concatenate([blank.raw(small) for small in own])
     scale = np.stack([raw.mean(axis=0), np.maximum(raw.std(axis=0), _LEAST)])
     open_guard = Guard(*subspaces, scale=scale, limit=np.inf, edge_weight=edge_weight)
