@@ -1,10 +1,11 @@
 """How often are the 29 bones of a real hand found, each in one piece and in anatomical order?
 
 No public set has masks of these bones, so predictions on real hands are judged by anatomy alone.
-Takes the folder that `plainfilm predict` wrote (its table of runs, `image_name,class,rle`, and the
-films) and, when given, a table with columns `id` and `boneage_months` to tell adults.
+Takes the table that `plainfilm predict` wrote (`image_name,class,rle`), the films and, where given,
+a table with columns `id` and `boneage_months` to tell the older ones.
 
-    python benchmarks/hand_anatomy.py predictions/ films/ --labels labels.csv --adult-months 144
+    plainfilm predict hand_bone_segmentation hands/ predictions/
+    python benchmarks/hand_anatomy.py predictions/predictions.csv hands/ --labels labels.csv
 """
 
 import argparse
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 
 from pipelines.labels import HAND_BONES
+from pipelines.results.rle import decode
 
 RAYS = ((3, 2, 1), (7, 6, 5, 4), (11, 10, 9, 8), (15, 14, 13, 12), (19, 18, 17, 16))
 RAY_NAMES = tuple(tuple(f"finger-{number}" for number in ray) for ray in RAYS)
@@ -108,15 +110,6 @@ def _wrong_ray(centers: Centers, ray: tuple[int, ...], length: float) -> list[st
     if ((sizes < 0.15 * length) | (sizes > 2.6 * length)).any():
         wrong.append(f"finger-{ray[0]} has a gap")
     return wrong
-
-
-def decode(runs: str, shape: tuple[int, int]) -> np.ndarray:
-    """Decode runs of a row-major, 1-based run-length code to a mask."""
-    flat = np.zeros(shape[0] * shape[1], np.uint8)
-    numbers = np.array(runs.split(), dtype=np.int64)
-    for start, run in zip(numbers[::2] - 1, numbers[1::2], strict=True):
-        flat[start : start + run] = 1
-    return flat.reshape(shape)
 
 
 def interval(hits: list[bool]) -> tuple[float, float]:
