@@ -129,64 +129,8 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     check.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: all known bundles")
     _add_overlay(check)
     _add_set(check)
-    datalist = verb(
-        "datalist",
-        verbs.datalist,
-        "index a folder of images, split it by patient and check the split for leaks",
-        "datalist chest_xray data/chest_xray --output chest.json",
-    )
-    datalist.add_argument(
-        "layout",
-        metavar="LAYOUT",
-        help="chest_xray, class_folders, flat, lesions, hand_bones, mask_pairs or file",
-    )
-    datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
-    datalist.add_argument(
-        "--val-fraction", type=float, default=0.1, metavar="SHARE", help="for validation"
-    )
-    datalist.add_argument(
-        "--test-fraction", type=float, default=0.0, metavar="SHARE", help="for testing"
-    )
-    datalist.add_argument("--seed", type=int, default=0, help="another seed gives another split")
-    datalist.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        default=Path("datalist.json"),
-        help="default: %(default)s",
-    )
-    sample = verb(
-        "sample",
-        verbs.sample,
-        "write generated images in the layout that its users have",
-        "sample chest data/demo",
-    )
-    sample.add_argument("name", metavar="NAME", help="what to generate, e.g. chest")
-    sample.add_argument("directory", metavar="DIR", type=Path)
-    sample.add_argument(
-        "--count", type=int, default=48, help="about how many; default: %(default)s"
-    )
-    sample.add_argument("--seed", type=int, default=0, help="another seed gives other images")
+    _add_data(verb)
     _add_runs(verb)
-    compare = verb(
-        "compare",
-        verbs.compare,
-        "lay runs, or those of an experiment file, side by side in one table and one picture",
-        "compare runs/pneumonia_classification/* --output comparison",
-    )
-    compare.add_argument(
-        "sources", metavar="RUN", nargs="+", type=Path, help="run folders, or experiments (.yaml)"
-    )
-    compare.add_argument(
-        "--data", type=Path, metavar="DIR", help="images of experiments; default: as they say"
-    )
-    compare.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        default=Path("comparison"),
-        help="for table, picture and runs; default: %(default)s",
-    )
     predict = verb(
         "predict",
         verbs.predict,
@@ -213,6 +157,56 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
     return parser, dict(choices.choices)
 
 
+def _add_data(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    datalist = verb(
+        "datalist",
+        verbs.datalist,
+        "index a folder of images, split it by patient and check the split for leaks",
+        "datalist chest_xray data/chest_xray --output chest.json",
+    )
+    datalist.add_argument(
+        "layout",
+        metavar="LAYOUT",
+        help="chest_xray, class_folders, flat, lesions, hand_bones, mask_pairs or file",
+    )
+    datalist.add_argument("directory", metavar="DIR", type=Path, help="the images, or the file")
+    datalist.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="in the order of their labels; for flat the normal ones",
+    )
+    datalist.add_argument(
+        "--group-column", metavar="NAME", help="column of a table that says whose image it is"
+    )
+    datalist.add_argument(
+        "--val-fraction", type=float, default=0.1, metavar="SHARE", help="for validation"
+    )
+    datalist.add_argument(
+        "--test-fraction", type=float, default=0.0, metavar="SHARE", help="for testing"
+    )
+    datalist.add_argument("--seed", type=int, default=0, help="another seed gives another split")
+    datalist.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        default=Path("datalist.json"),
+        help="default: %(default)s",
+    )
+    sample = verb(
+        "sample",
+        verbs.sample,
+        "write generated images in the layout that its users have",
+        "sample chest data/demo",
+    )
+    sample.add_argument("name", metavar="NAME", help="what to generate, e.g. chest")
+    sample.add_argument("directory", metavar="DIR", type=Path)
+    sample.add_argument(
+        "--count", type=int, default=48, help="about how many; default: %(default)s"
+    )
+    sample.add_argument("--seed", type=int, default=0, help="another seed gives other images")
+
+
 def _add_runs(verb: Callable[..., argparse.ArgumentParser]) -> None:
     train = verb(
         "train",
@@ -235,6 +229,25 @@ def _add_runs(verb: Callable[..., argparse.ArgumentParser]) -> None:
         )
         _add_overlay(each)
         _add_set(each)
+    compare = verb(
+        "compare",
+        verbs.compare,
+        "lay runs, or those of an experiment file, side by side in one table and one picture",
+        "compare runs/pneumonia_classification/* --output comparison",
+    )
+    compare.add_argument(
+        "sources", metavar="RUN", nargs="+", type=Path, help="run folders, or experiments (.yaml)"
+    )
+    compare.add_argument(
+        "--data", type=Path, metavar="DIR", help="images of experiments; default: as they say"
+    )
+    compare.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=Path("comparison"),
+        help="for table, picture and runs; default: %(default)s",
+    )
 
 
 def _add_results(verb: Callable[..., argparse.ArgumentParser]) -> None:

@@ -132,6 +132,8 @@ def datalist(options: argparse.Namespace) -> ExitStatus:
         options.layout,
         _existing(options.directory),
         options.output,
+        classes=options.classes,
+        group_column=options.group_column,
         val_fraction=options.val_fraction,
         test_fraction=options.test_fraction,
         seed=options.seed,

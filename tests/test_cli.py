@@ -262,6 +262,15 @@ def test_interrupted(root, calls, capsys, verb):
     assert "the same command goes on" in capsys.readouterr().err
 
 
+def test_classes_of_a_datalist_are_named(root, capsys):
+    assert main(["sample", "fracture", "limbs", "--count", "24"]) == 0
+    arguments = ["datalist", "flat", "limbs", "--classes", "not fractured", "--output", "list.json"]
+    assert main(arguments) == 0
+    listed = json.loads(Path("list.json").read_text("utf-8"))
+    normal = {Path(item["image"]).parent.name for item in listed["training"]}
+    assert normal == {"not fractured"}
+
+
 def test_sample_then_datalist(root, capsys):
     assert main(["sample", "chest", "demo", "--count", "24"]) == 0
     assert main(["datalist", "chest_xray", "demo", "--output", "list.json"]) == 0
