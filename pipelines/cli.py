@@ -199,7 +199,7 @@ def _add_data(verb: Callable[..., argparse.ArgumentParser]) -> None:
         "write generated images in the layout that its users have",
         "sample chest data/demo",
     )
-    sample.add_argument("name", metavar="NAME", help="what to generate, e.g. chest")
+    sample.add_argument("name", metavar="NAME", help="chest, hand, fracture or skin")
     sample.add_argument("directory", metavar="DIR", type=Path)
     sample.add_argument(
         "--count", type=int, default=48, help="about how many; default: %(default)s"
