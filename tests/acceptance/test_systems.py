@@ -1,0 +1,173 @@
+"""Each system as its users run it: train, lose power, resume, evaluate, predict and export."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from bundle_fixture import one_torch_thread
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipelines.datasets.phantoms import write_samples
+from pipelines.deploy.export import export_bundle
+from pipelines.inference.batch import predict_folder
+from pipelines.workflows import run
+from pipelines.workflows.bundle import find_bundle
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SMALL = {"num_workers": 0, "device": "cpu"}
+SYSTEMS = {
+    "pneumonia_classification": ("chest", {"image_size": 32, "batch_size": 4}),
+    "pneumonia_efficientnet_b0": ("chest", {"image_size": 32, "batch_size": 4}),
+    "fracture_autoencoder": ("fracture", {"image_size": 64, "batch_size": 4}),
+    "hand_bone_segmentation": ("hand", {"image_size": 64, "batch_size": 2}),
+    "skin_lesion_classification": ("skin", {"image_size": 32, "batch_size": 4}),
+}
+PREDICTION_COLUMNS = {
+    "fracture_autoencoder": ["filename", "anomaly_score", "anomalous", "out_of_distribution"],
+    "hand_bone_segmentation": ["image_name", "class", "rle"],
+}
+CASES = {"hand_bone_segmentation": "cases.csv"}
+WATCHED = {
+    "fracture_autoencoder": "validation/reconstructions",
+    "hand_bone_segmentation": "validation/masks",
+}
+
+# MONAI's loader and exporter use what torch has begun to deprecate.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:parsing config_file"),
+    pytest.mark.filterwarnings("ignore:.*nvImageCodec"),
+]
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Folders of generated images by name, each made when it is first asked for."""
+    made = {}
+
+    def write(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("data") / name
+            write_samples(name, made[name], count=12 if name == "hand" else 24, seed=1)
+        return made[name]
+
+    return write
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def system(request, samples, tmp_path_factory):
+    """Bundle, data and settings, and a run of two epochs that lost power before it ended."""
+    name = request.param
+    sample, small = SYSTEMS[name]
+    data, output = samples(sample), tmp_path_factory.mktemp("runs") / name
+    given = SMALL | small
+    command = [
+        *(sys.executable, "-m", "monai.bundle", "run"),
+        *("--config_file", str(CHECKOUT / "bundles" / name / "configs" / "train.json")),
+        *("--dataset_dir", str(data), "--output_dir", str(output)),
+        *(f"--{key}={json.dumps(value)}" for key, value in given.items()),
+        "--train::trainer::max_epochs=2",
+    ]
+    environment = dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as begun:
+        deadline = time.monotonic() + 240
+        while not (output / "checkpoints" / "last.pt").is_file():
+            assert begun.poll() is None, begun.stderr.read().decode()
+            assert time.monotonic() < deadline, "no checkpoint"
+            time.sleep(0.02)
+        begun.send_signal(signal.SIGKILL)
+    done = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Going on after epoch" in done.stdout
+    bundle = find_bundle(str(CHECKOUT / "bundles" / name))
+    overrides = given | {"weights": str(output / "model.pt")}
+    return bundle, data, overrides, output
+
+
+def rows(path):
+    csv.field_size_limit(10**8)  # run lengths of an untrained network are long
+    with path.open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
+
+
+def test_a_resumed_run_leaves_what_a_run_leaves(system):
+    _, _, _, output = system
+    for name in (
+        *("config.json", "environment.json", "datalist.json", "log.csv", "curves.png"),
+        *("model.pt", "operating_point.json", "metrics.json", "metrics.csv"),
+        *(CASES.get(output.name, "predictions.csv"), "checkpoints/best.pt"),
+    ):
+        assert (output / name).stat().st_size > 0, name
+    assert [row["epoch"] for row in rows(output / "log.csv")] == ["1", "2"]
+    pictures = EventAccumulator(str(output)).Reload().Tags()["images"]
+    assert {"train/images", WATCHED.get(output.name, "validation/roc")} <= set(pictures)
+
+
+def test_its_weights_are_evaluated(system, tmp_path):
+    bundle, data, overrides, output = system
+    with one_torch_thread():
+        run.evaluate(bundle, data=data, output_dir=tmp_path / "e", overrides=dict(overrides))
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text("utf-8"))
+    chosen = json.loads((output / "metrics.json").read_text("utf-8"))
+    assert metrics["split"] == "test"
+    assert metrics["n"] >= 1
+    assert metrics["metrics"].keys() == chosen["metrics"].keys()
+
+
+def test_it_predicts_a_folder_and_accounts_for_every_file(system, tmp_path):
+    bundle, data, overrides, _ = system
+    images = sorted(
+        path for path in data.rglob("*") if path.suffix in {".png", ".dcm", ".jpg", ".jpeg"}
+    )
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for number, image in enumerate(images[:3]):
+        shutil.copy(image, folder / f"{number} of [3]{image.suffix}")
+    (folder / "notes.txt").write_text("not an image")
+    (folder / "cut.png").write_bytes(images[0].read_bytes()[:200])
+    given = {key: overrides[key] for key in ("image_size", "device", "weights")}
+    with one_torch_thread():
+        summary = predict_folder(bundle, folder, tmp_path / "out", overrides=given)
+    assert (summary["inputs"], summary["predicted"]) == (5, 3)
+    assert summary["skipped"] + summary["failed"] == 2
+    assert summary["out_of_distribution"] is not None
+    table = rows(tmp_path / "out" / "predictions.csv")
+    classes = [f"prob_{name}" for name in bundle_classes(bundle)]
+    mark = ["out_of_distribution"]
+    expected = PREDICTION_COLUMNS.get(
+        bundle.name,
+        ["filename", "predicted_class", "predicted_label", "confidence", *classes, *mark],
+    )
+    assert list(table[0]) == expected
+    assert len({row[expected[0]] for row in table}) == 3
+    assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 1000
+
+
+def bundle_classes(bundle):
+    train = json.loads(bundle.train.read_text("utf-8"))
+    return train.get("classes", [])
+
+
+def test_it_is_exported_and_gives_the_same_numbers(system, tmp_path):
+    bundle, _, overrides, _ = system
+    given = {key: overrides[key] for key in ("image_size", "weights")}
+    path = export_bundle(bundle, output=tmp_path / "model.ts", overrides=given)
+    files = {"operating_point.json": ""}
+    network = torch.jit.load(path, _extra_files=files)
+    assert json.loads(files["operating_point.json"])
+    channels = 3 if bundle.name.startswith("skin") else 1
+    size = overrides["image_size"]
+    with torch.inference_mode():
+        assert torch.isfinite(network(torch.rand(2, channels, size, size))).all()
