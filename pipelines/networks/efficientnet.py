@@ -16,12 +16,13 @@ def build_efficientnet(
 ) -> EfficientNet:
     """Build EfficientNet-B0 … B7 (Tan and Le 2019) with the parameter names of MONAI's.
 
-    Three things differ from `EfficientNetBN`. The head starts small. Convolutions pad both sides alike, as in the public
-    PyTorch weights; MONAI's padding is computed for one size of image, and so is right for that
-    one only. SiLU is PyTorch's own, which is faster and needs no switch before export.
+    Three things differ from `EfficientNetBN`. The head starts small. Convolutions pad both sides
+    alike, as in the public PyTorch weights; MONAI's padding is computed for one size of image, and
+    so is right for that one only. SiLU is PyTorch's own, which is faster and needs no switch before
+    export.
 
-    Depthwise convolutions train up to five times slower in bfloat16 than in float32 on a CPU:
-    train with `amp` false there.
+    Depthwise convolutions train up to five times slower in bfloat16 than in float32 on a CPU, which
+    the trainer therefore uses there.
 
     Args:
         name: Such as `efficientnet_b0`.
