@@ -110,16 +110,15 @@ def _problems(
 ) -> list[Problem]:
     """What is wrong with a bundle, and with what shall be merged into one of its configurations.
 
-    Overlays are merged after `train.json`; without them a key may be one of `inference.json`.
+    They are meant for the one of both that they break less.
     """
     from pipelines.workflows.check import check_bundle
 
     problems = check_bundle(bundle)
     if not overlays and not overrides:
         return problems
-    bases = [Kind.TRAIN] if overlays else list(Kind)
     later = [
-        check_bundle(bundle, base=base, overlays=overlays, overrides=overrides) for base in bases
+        check_bundle(bundle, base=base, overlays=overlays, overrides=overrides) for base in Kind
     ]
     return list(dict.fromkeys([*problems, *min(later, key=len)]))
 

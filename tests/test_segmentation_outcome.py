@@ -203,3 +203,17 @@ def test_weights_without_a_point_are_good_to_begin_with_but_not_to_evaluate(orga
     made.check_settings()
     with pytest.raises(ConfigurationError, match="beside the weights"):
         made.evaluate()
+
+
+class Indivisible(torch.nn.Module):
+    """Fails as a U-Net does whose strides do not divide the film."""
+
+    def forward(self, films):
+        halves = torch.nn.functional.avg_pool2d(films, 3)
+        return torch.cat([films, torch.nn.functional.interpolate(halves, scale_factor=2)], dim=1)
+
+
+def test_a_size_that_the_network_cannot_take_is_refused_before_training(tmp_path, organs):
+    made, _ = outcome(tmp_path / "run", opened(organs), Indivisible())
+    with pytest.raises(ConfigurationError, match="image_height and image_width"):
+        made.check_settings()

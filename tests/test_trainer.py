@@ -152,3 +152,18 @@ def test_checkpoints_run_no_code_from_the_file(films, tmp_path):
     with pytest.raises(RunError):
         trainer.run()
     assert not (tmp_path / "harmed").exists()
+
+
+def test_an_epoch_without_validation_says_nothing_about_stopping(films, tmp_path, caplog):
+    trainer, evaluator = small_run(films, tmp_path / "run", max_epochs=9, interval=4, patience=2)
+    trainer.run()
+    best = evaluator.state.best_metric_epoch
+    assert best in {4, 8, 9}
+    assert trainer.state.epoch == (8 if best == 4 else 9)
+
+
+def test_a_run_shorter_than_the_interval_is_validated_at_its_end(films, tmp_path):
+    trainer, evaluator = small_run(films, tmp_path / "run", max_epochs=2, interval=5)
+    trainer.run()
+    assert evaluator.state.best_metric_epoch == 2
+    assert (tmp_path / "run/checkpoints/best.pt").is_file()

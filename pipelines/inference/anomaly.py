@@ -18,6 +18,7 @@ from pipelines.evaluation.prediction_table import encodable
 from pipelines.files import write_csv, write_json
 from pipelines.inference.output import output_errors
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
+from pipelines.inference.settings import positive
 from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import AnomalyDetection, Refusal
 from pipelines.results.overlays import Caption
@@ -32,7 +33,11 @@ class DetectAnomalies:
             `profile.npz` stand beside it.
         output_dir: Folder for the results.
         overlays: Write `overlays/<film>.png`: film, reconstruction and error side by side.
-        threshold: A film is anomalous if its score is at least this; None takes the stored one.
+        threshold: A film is anomalous if its score is at least this, above 0; None takes the stored
+            one.
+
+    Raises:
+        ConfigurationError: If the threshold is no number above 0.
     """
 
     record = AnomalyDetection
@@ -48,7 +53,7 @@ class DetectAnomalies:
         self._weights = Path(weights)
         self._output = Path(output_dir)
         self._overlays = overlays
-        self._threshold = threshold
+        self._threshold = None if threshold is None else positive("threshold", threshold)
 
     @cached_property
     def operating_point(self) -> AnomalyPoint:

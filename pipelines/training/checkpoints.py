@@ -77,6 +77,7 @@ class Checkpoints:
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
         self.evaluator.state.best_metric = state["best_metric"]
         self.evaluator.state.best_metric_epoch = state["best_metric_epoch"]
+        self.evaluator.state.epoch = state["validated_epoch"]
         self.evaluator.metric_cmp_fn.highest = state["highest_metric"]
         logger.info("Going on after epoch %d of %d", state["epoch"], trainer.state.max_epochs)
 
@@ -95,6 +96,7 @@ class Checkpoints:
             "best_metric": float(seen.best_metric),
             "highest_metric": float(self.evaluator.metric_cmp_fn.highest),
             "best_metric_epoch": int(seen.best_metric_epoch),
+            "validated_epoch": int(seen.epoch),
         }
         with whole_file(self.directory / "last.pt") as temporary:
             torch.save(state, temporary)
@@ -121,8 +123,13 @@ class EarlyStopping:
         engine.add_event_handler(Events.STARTED | Events.EPOCH_COMPLETED, self.decide)
 
     def decide(self, trainer: Engine) -> None:
-        """Stop the trainer if the best epoch lies `patience` epochs back."""
+        """Stop the trainer if the best epoch lies `patience` epochs back.
+
+        An epoch without validation says nothing.
+        """
         best = self.evaluator.state.best_metric_epoch
+        if self.evaluator.state.epoch != trainer.state.epoch:
+            return
         if best > 0 and trainer.state.epoch - best >= self.patience:
             logger.info("No better epoch than %d in %d epochs: stopping early", best, self.patience)
             trainer.terminate()

@@ -11,7 +11,8 @@ from torch.utils.tensorboard.summary import hparams
 Setting: TypeAlias = bool | int | float | str
 
 # Where something lies on this machine is no setting, and nobody else's business.
-_PLACES = frozenset({"bundle_root", "dataset_dir", "output_dir", "weights", "pretrained"})
+_PLACES = frozenset({"bundle_root", "weights", "pretrained", "directory", "folder"})
+_PLACE_ENDING = "_dir"
 _LONGEST = 250
 
 
@@ -41,13 +42,14 @@ def flat_settings(settings: Mapping[str, Any]) -> dict[str, Setting]:
         >>> flat_settings({"seed": 0, "loss": {"_target_": "a.b.Loss", "gamma": 2.0, "net": "@n"}})
         {'seed': 0, 'loss': 'Loss', 'loss.gamma': 2.0}
     """
-    kept = {key: value for key, value in settings.items() if key not in _PLACES}
-    return dict(_flat(kept, ""))
+    return dict(_flat(settings, ""))
 
 
 def _flat(settings: Mapping[str, Any], place: str) -> Iterator[tuple[str, Setting]]:
     for key, value in settings.items():
         name = f"{place}.{key}" if place else str(key)
+        if _is_place(str(key)) and not isinstance(value, Mapping):
+            continue
         if key == "_target_" and place:
             yield place, str(value).rpartition(".")[2]
         elif isinstance(value, Mapping):
@@ -56,6 +58,10 @@ def _flat(settings: Mapping[str, Any], place: str) -> Iterator[tuple[str, Settin
             yield name, str(value)[:_LONGEST]
         elif _is_plain(value) and not key.startswith("_"):
             yield name, value[:_LONGEST] if isinstance(value, str) else value
+
+
+def _is_place(key: str) -> bool:
+    return key in _PLACES or key.endswith(_PLACE_ENDING)
 
 
 def _is_plain(value: object) -> bool:

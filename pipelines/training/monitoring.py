@@ -110,8 +110,9 @@ class TensorBoard:
     predicted masks on films; of an autoencoder films, reconstructions and what differs.
 
     Args:
-        output_dir: Folder of the event files.
+        output_dir: Folder of the run.
         evaluator: Whose metrics to write.
+        log_dir: Folder of the event files; by default that of the run.
         classes: Class names in order, for the confusion matrix.
     """
 
@@ -120,10 +121,12 @@ class TensorBoard:
         output_dir: Path | str,
         *,
         evaluator: RadiographEvaluator,
+        log_dir: Path | str | None = None,
         classes: Sequence[str] = (),
     ) -> None:
         self.output_dir = Path(output_dir)
         self.evaluator = evaluator
+        self.log_dir = Path(log_dir or output_dir)
         self.classes = tuple(classes)
         self._writer: SummaryWriter | None = None
 
@@ -136,7 +139,7 @@ class TensorBoard:
     def _open(self, step: int) -> SummaryWriter:
         if self._writer is None:
             # What a killed run wrote beyond its last checkpoint is hidden, not shown twice.
-            self._writer = SummaryWriter(str(self.output_dir), purge_step=step)
+            self._writer = SummaryWriter(str(self.log_dir), purge_step=step)
         return self._writer
 
     def _iteration(self, trainer: RadiographTrainer) -> None:

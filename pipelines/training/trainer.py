@@ -178,14 +178,34 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
     for handler in train_handlers:
         handler.attach(trainer)
-        if isinstance(handler, ValidationHandler) and lr_scheduler is not None:
-            # Behind the validation, before what saves its consequences.
-            every = Events.EPOCH_COMPLETED(every=handler.interval)
-            trainer.add_event_handler(every, _tell_schedule, handler.validator, lr_scheduler)
+        if isinstance(handler, ValidationHandler):
+            _follow_validation(trainer, handler, lr_scheduler)
     return trainer
 
 
-def _tell_schedule(_: Engine, evaluator: Engine, schedule: Schedule) -> None:
+def _follow_validation(
+    trainer: RadiographTrainer, handler: ValidationHandler, schedule: Schedule | None
+) -> None:
+    """Validate the last epoch whatever the interval, and tell the schedule of each validation.
+
+    Behind the handler that validates, before what saves its consequences.
+    """
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, _validate_last, handler)
+    if schedule is not None:
+        trainer.add_event_handler(
+            Events.EPOCH_COMPLETED, _tell_schedule, handler.validator, schedule
+        )
+
+
+def _validate_last(engine: Engine, handler: ValidationHandler) -> None:
+    epoch = engine.state.epoch
+    if epoch == engine.state.max_epochs and epoch % handler.interval:
+        handler.validator.run(epoch)
+
+
+def _tell_schedule(engine: Engine, evaluator: Engine, schedule: Schedule) -> None:
+    if evaluator.state.epoch != engine.state.epoch:
+        return
     metrics = evaluator.state.metrics
     schedule.validated({k: float(v) for k, v in metrics.items() if isinstance(v, int | float)})
 

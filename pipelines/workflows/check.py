@@ -28,6 +28,9 @@ from pipelines.workflows.required import Kind, check_names, check_required
 from pipelines.workflows.sources import Missing, Sources
 from pipelines.workflows.values import check_kind, check_least
 
+META = {"_meta_"}
+"""Where the metadata stand among the ids; nobody means to set them."""
+
 NEW = "_new_"
 """Top-level key of an overlay: the ids that it adds on purpose."""
 
@@ -213,9 +216,11 @@ class _Checker:
                     self.found.append(layers.problem(wrong))
                 continue
             close = nearest_id(layers.merged, key)
-            hint = f"; did you mean '{close}'?" if close else ""
+            hint = f"; did you mean '{close}'?" if close and not is_within(close, META) else ""
             if document.file != COMMAND_LINE:
-                hint += f" A key that is new on purpose is listed under {NEW}"
+                hint += (
+                    f"{' A' if hint else '. A'} key that is new on purpose is listed under {NEW}"
+                )
             message = f"{layers.documents[0].file} has no such key{hint}"
             self.found.append(layers.problem(Complaint(place, message)))
 

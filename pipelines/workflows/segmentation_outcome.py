@@ -83,11 +83,19 @@ class SegmentationOutcome(Ending):
         """Refuse what could not be finished, before anything is trained.
 
         Raises:
-            ConfigurationError: If the network does not have a channel for each class.
+            ConfigurationError: If the network does not have a channel for each class, or does not
+                take films of this size.
         """
         classes = self.dataset.classes
         film = self.evaluator.data_loader.dataset[0]["image"]
-        logits = self._logits(film)
+        try:
+            logits = self._logits(film)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected an image_height and image_width that the network's strides divide, got "
+                f"{tuple(film.shape[1:])}; choose multiples of 32",
+            ) from error
         if logits.shape[0] != len(classes) or logits.shape[1:] != film.shape[1:]:
             raise ConfigurationError(
                 Reason.CONFIGURATION,

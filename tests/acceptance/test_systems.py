@@ -18,6 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from pipelines.datasets.phantoms import write_samples
 from pipelines.deploy.export import export_bundle
 from pipelines.inference.batch import predict_folder
+from pipelines.inference.configuration import InferenceConfiguration
+from pipelines.networks.weights import load_weights
 from pipelines.workflows import run
 from pipelines.workflows.bundle import find_bundle
 
@@ -169,5 +171,9 @@ def test_it_is_exported_and_gives_the_same_numbers(system, tmp_path):
     assert json.loads(files["operating_point.json"])
     channels = 3 if bundle.name.startswith("skin") else 1
     size = overrides["image_size"]
+    films = torch.rand(3, channels, size, size)
+    configuration = InferenceConfiguration(bundle, given)
+    original = load_weights(configuration.build("network_def"), given["weights"]).eval()
     with torch.inference_mode():
-        assert torch.isfinite(network(torch.rand(2, channels, size, size))).all()
+        expected = original(films)
+        assert torch.allclose(network(films), expected, atol=1e-4 * float(expected.abs().max()))
