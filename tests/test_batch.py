@@ -243,6 +243,15 @@ def test_another_operating_point_begins_anew(films, tmp_path, caplog):
     assert "operating point" in caplog.text
 
 
+def test_weights_of_another_size_are_refused_for_the_folder(films, tmp_path):
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    point = OperatingPoint.load(bundle.operating_point)
+    replace(point, input_size=(1, 32, 32)).save(bundle.operating_point)
+    assert predict(bundle, films, tmp_path / "out")["predicted"]
+    with pytest.raises(ConfigurationError, match="set image_size=32"):
+        predict(bundle, films, tmp_path / "out", image_size=48)
+
+
 def test_another_preprocessing_begins_anew(bundle, films, tmp_path, caplog):
     caplog.set_level(logging.WARNING, "pipelines")
     predict(bundle, films, tmp_path / "out")

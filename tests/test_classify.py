@@ -1,5 +1,6 @@
 """Outputs of a classifier become records, whatever the number of its classes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_a_given_threshold_takes_the_place_of_the_stored_one(tmp_path):
     assert postprocessing.about()["threshold"] == 0.6
     with pytest.raises(ConfigurationError, match="threshold to be"):
         _ = Classify(tmp_path / "model.pt", threshold=1.6).operating_point
+
+
+def test_films_of_another_size_than_in_training_are_refused(tmp_path):
+    file = tmp_path / "operating_point.json"
+    classify(tmp_path, classes=SEVEN)
+    point = OperatingPoint.load(file)
+    replace(point, input_size=(1, 4, 4)).save(file)
+    outputs = np.zeros((2, 7), np.float32)
+    assert len(Classify(tmp_path / "model.pt")(films(2), outputs)) == 2
+    replace(point, input_size=(1, 8, 8)).save(file)
+    with pytest.raises(ConfigurationError, match="set image_size=8") as refusal:
+        Classify(tmp_path / "model.pt")(films(2), outputs)
+    assert refusal.value.reason is Reason.WEIGHTS_MISMATCH
 
 
 def test_a_network_for_other_classes_is_refused(tmp_path):

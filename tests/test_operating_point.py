@@ -260,6 +260,16 @@ class TestFile:
         point.save(tmp_path / "models" / "operating_point.json")
         assert OperatingPoint.load(tmp_path / "models" / "operating_point.json") == point
 
+    def test_the_size_of_the_input_is_kept_and_may_be_missing(self, tmp_path):
+        path = tmp_path / "operating_point.json"
+        point = replace(POINT, input_size=(1, 192, 224))
+        point.save(path)
+        assert OperatingPoint.load(path) == point
+        content = json.loads(path.read_text())
+        del content["input_size"]
+        path.write_text(json.dumps(content))
+        assert OperatingPoint.load(path) == POINT
+
     def test_a_missing_file_names_the_file_but_no_folder(self, tmp_path):
         with pytest.raises(ConfigurationError, match=r"operating_point\.json beside") as refusal:
             OperatingPoint.load(tmp_path / "operating_point.json")
@@ -290,6 +300,9 @@ class TestFile:
             ({"target": 0.5}, "nothing otherwise, got 0.5"),
             ({"figures": {"auroc": 0.9}}, "figures with value, low and high"),
             ({"treshold": 0.5}, "expected the keys"),
+            ({"input_size": [192, 192]}, "input_size to be channels, height and width"),
+            ({"input_size": [1, 0, 192]}, "input_size to be channels, height and width"),
+            ({"input_size": 192}, "input_size to be channels, height and width"),
         ],
     )
     def test_wrong_content_is_refused(self, tmp_path, changes, said):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -114,11 +115,41 @@ def test_three_classes_leave_figures_decisions_and_class_info(tmp_path):
     weights = outcome.folder / "model.pt"
     again = make(tmp_path, weights=weights, split="test")
     again.folder = tmp_path / "evaluation"
-    again.check_settings()
+    again.check_evaluation()
     again.evaluate()
     metrics = json.loads((again.folder / "metrics.json").read_text("utf-8"))
     assert metrics["threshold"] == point.threshold
     assert (again.folder / "class_info.json").is_file()
+
+
+def test_weights_of_another_size_are_not_evaluated(tmp_path):
+    first = make(tmp_path, criterion="argmax")
+    finish(first)
+    file = first.folder / "operating_point.json"
+    point = OperatingPoint.load(file)
+    assert point.input_size == (1, 16, 16)
+    outcome = make(tmp_path, weights=first.folder / "model.pt", split="test")
+    outcome.check_evaluation()
+    replace(point, input_size=(1, 24, 24)).save(file)
+    said = "of 1 x 24 x 24 (channels, height, width), at which these weights were trained, got 1 x "
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as refusal:
+        outcome.check_evaluation()
+    assert "set image_size=24" in str(refusal.value)
+
+
+def test_weights_to_begin_with_need_no_operating_point_but_every_class(tmp_path):
+    outcome = make(tmp_path, criterion="argmax", weights=tmp_path / "others.pt")
+    outcome.check_settings()
+    with pytest.raises(ConfigurationError, match=r"operating_point\.json beside"):
+        outcome.check_evaluation()
+    outcome.dataset = replace(outcome.dataset, classes=(*THREE, "df"))
+    with pytest.raises(DatasetError, match="training films of every class"):
+        outcome.check_settings()
+
+
+def test_an_evaluation_without_weights_is_refused(tmp_path):
+    with pytest.raises(RunError, match="weights=FILE"):
+        make(tmp_path, criterion="argmax").check_evaluation()
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -209,7 +240,7 @@ def test_training_of_three_classes_with_a_given_threshold(tmp_path):
         threshold=0.1,
     )
     given.folder = tmp_path / "evaluation"
-    given.check_settings()
+    given.check_evaluation()
     given.evaluate()
     metrics = json.loads((given.folder / "metrics.json").read_text("utf-8"))
     assert (metrics["threshold"], metrics["threshold_origin"]) == (

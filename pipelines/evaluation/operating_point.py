@@ -22,6 +22,7 @@ from pipelines.evaluation.cases import (
     logits_of_classes,
 )
 from pipelines.evaluation.figures import Figure, classification_figures
+from pipelines.evaluation.point_rules import InputSize, are_names, is_input_size, is_number
 from pipelines.evaluation.questions import POSITIVE, Question, ask
 from pipelines.evaluation.thresholds import Criterion, decide
 from pipelines.files import write_json
@@ -47,6 +48,8 @@ class OperatingPoint:
         positive_classes: Names of the classes that are judged together, such as the malignant
             ones. Of two classes it is the second; of more it may be some or none.
         figures: What it achieved on that split, by name.
+        input_size: Channels, height and width of the films that the network was trained with;
+            None where older weights do not say.
     """
 
     threshold: float | None
@@ -58,6 +61,7 @@ class OperatingPoint:
     bias: float = 0.0
     positive_classes: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    input_size: InputSize | None = None
 
     def __post_init__(self) -> None:
         """Hold each field against its rule.
@@ -68,7 +72,10 @@ class OperatingPoint:
         if self._is_binary and not self.positive_classes:
             object.__setattr__(self, "positive_classes", self.classes[1:])
         rules: Mapping[str, tuple[str, Callable[[], bool]]] = {
-            "classes": ("at least two different class names", lambda: _are_names(self.classes)),
+            "classes": (
+                "at least two different class names",
+                lambda: are_names(self.classes, TWO_CLASSES),
+            ),
             "criterion": (
                 f"one of {', '.join(get_args(Criterion))}",
                 lambda: self.criterion in get_args(Criterion),
@@ -80,11 +87,11 @@ class OperatingPoint:
             "threshold": ("nothing for argmax, otherwise a number 0 to 1", self._has_threshold),
             "temperature": (
                 "a number above 0",
-                lambda: _is_number(self.temperature, 1e-6, 1e6),
+                lambda: is_number(self.temperature, 1e-6, 1e6),
             ),
             "bias": (
                 "a number -10 to 10, and 0 for three classes or more",
-                lambda: _is_number(self.bias, *BIAS_RANGE) and (self._is_binary or self.bias == 0),
+                lambda: is_number(self.bias, *BIAS_RANGE) and (self._is_binary or self.bias == 0),
             ),
             "split": (
                 "the name of a split",
@@ -93,6 +100,10 @@ class OperatingPoint:
             "target": (
                 "a number 0 to 1 for sensitivity, specificity and given, nothing otherwise",
                 self._has_target,
+            ),
+            "input_size": (
+                "channels, height and width above 0, or nothing",
+                lambda: self.input_size is None or is_input_size(self.input_size),
             ),
         }
         for name, (rule, kept) in rules.items():
@@ -105,7 +116,7 @@ class OperatingPoint:
 
     @property
     def _is_binary(self) -> bool:
-        return _are_names(self.classes) and len(self.classes) == TWO_CLASSES
+        return are_names(self.classes, TWO_CLASSES) and len(self.classes) == TWO_CLASSES
 
     def _has_positive_classes(self) -> bool:
         given = self.positive_classes
@@ -115,7 +126,7 @@ class OperatingPoint:
             return self.criterion == "argmax"
         # A class of that name would take the names of the figures of all of them together.
         return (
-            _are_names(given, at_least=1)
+            are_names(given, at_least=1)
             and set(given) < set(self.classes)
             and POSITIVE not in self.classes
         )
@@ -123,11 +134,11 @@ class OperatingPoint:
     def _has_threshold(self) -> bool:
         if self.criterion == "argmax":
             return self.threshold is None
-        return _is_number(self.threshold, 0, 1)
+        return is_number(self.threshold, 0, 1)
 
     def _has_target(self) -> bool:
         if self.criterion in _NEEDS_TARGET:
-            return _is_number(self.target, 0, 1)
+            return is_number(self.target, 0, 1)
         return self.target is None
 
     @property
@@ -262,7 +273,7 @@ def positive_classes_of(weights: str | Path) -> list[str]:
 def _from_json(name: str, content: object) -> OperatingPoint:
     expected = {each.name for each in fields(OperatingPoint)}
     keys = set(content) if isinstance(content, dict) else set()
-    if not isinstance(content, dict) or keys != expected:
+    if not isinstance(content, dict) or keys | {"input_size"} != expected:
         raise ConfigurationError(
             Reason.CONFIGURATION,
             f"expected the keys {', '.join(sorted(expected))} in {name}, "
@@ -277,20 +288,8 @@ def _from_json(name: str, content: object) -> OperatingPoint:
             f"expected figures with value, low and high in {name}, "
             f"got {error}; choose the operating point anew on validation cases",
         ) from error
-    names = {
+    sequences = {
         key: tuple(content[key]) if isinstance(content[key], list) else content[key]
-        for key in ("classes", "positive_classes")
+        for key in keys & {"classes", "positive_classes", "input_size"}
     }
-    return OperatingPoint(**content | names | {"figures": figures})
-
-
-def _is_number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-def _are_names(names: object, at_least: int = TWO_CLASSES) -> bool:
-    return (
-        isinstance(names, tuple)
-        and all(isinstance(name, str) for name in names)
-        and len(names) == len(set(names)) >= at_least
-    )
+    return OperatingPoint(**content | sequences | {"figures": figures})

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.evaluation.choice import give_threshold
 from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.point_rules import require_input_size
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.predictions import Classification, Refusal
 from pipelines.results.overlays import Caption
@@ -59,7 +60,13 @@ class Classify:
 
         Returns:
             Records in the same order; logits that are not finite become a refusal.
+
+        Raises:
+            ConfigurationError: If films have another size than those that the weights saw in
+                training.
         """
+        for film in films:
+            require_input_size(self.operating_point.input_size, film.image.shape)
         finite = np.asarray(np.isfinite(outputs).all(axis=1, keepdims=True))
         names = [film.filename for film in films]
         records = self.operating_point.classify(names, np.where(finite, outputs, 0.0))

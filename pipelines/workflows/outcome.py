@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pipelines.evaluation.choice import choose_operating_point, give_threshold
 from pipelines.evaluation.class_info import write_class_info
 from pipelines.evaluation.classification import format_table
 from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.point_rules import require_input_size
 from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
 from pipelines.training.dataset import RadiographDataset
@@ -76,11 +78,10 @@ class Outcome(Ending):
         self.seed = seed
 
     def check_settings(self) -> None:
-        """Refuse what could not be finished, before anything is read or trained.
+        """Refuse training that could not be finished, before it begins.
 
         Raises:
-            ConfigurationError: If criterion, target or classes are wrong, or the operating point
-                beside given weights is missing.
+            ConfigurationError: If criterion, target or classes are wrong.
             DatasetError: If a film cannot be read, or a split that is trained with lacks a class.
             RunError: If the network does not have the outputs that the classes ask for.
         """
@@ -95,13 +96,24 @@ class Outcome(Ending):
                 target=self.target,
                 positive_classes=self.positive_classes,
             )
-        if self.weights is not None:
-            give_threshold(OperatingPoint.beside(self.weights), self.threshold)
-        else:
-            self._require_every_class("train")
-            self._require_every_class(self.split)
-        films: Any = self.evaluator.data_loader.dataset
-        films.read_all()
+        self._require_every_class("train")
+        self._require_every_class(self.split)
+        self.films.read_all()
+        self._require_outputs()
+
+    def check_evaluation(self) -> None:
+        """Refuse an evaluation that could not be finished, before it begins.
+
+        Raises:
+            ConfigurationError: If the operating point beside the weights is missing, or the films
+                have another size than those that the weights saw in training.
+            DatasetError: If a film cannot be read.
+            RunError: If no weights were named, or the network does not have the outputs that the
+                classes ask for.
+        """
+        point = give_threshold(OperatingPoint.beside(self.given_weights()), self.threshold)
+        self.films.read_all()
+        require_input_size(point.input_size, self._film.shape)
         self._require_outputs()
 
     def finish(self) -> None:
@@ -123,6 +135,8 @@ class Outcome(Ending):
             split=self.split_name,
             seed=self.seed,
         )
+        channels, height, width = self._film.shape
+        point = replace(point, input_size=(channels, height, width))
         point.save(self.folder / "operating_point.json")
         self.fit_guard(self.train_dataset)
         self._write(cases, point)
