@@ -43,6 +43,16 @@ def test_folder_without_splits_can_be_all_test(tmp_path):
     dataset = AnomalyDataset(tmp_path, normal_classes=["not fractured"], require=["test"])
     assert len(dataset.split("test")) == len(NORMAL + FRACTURED)
     assert dataset.split("val") == []
+    assert "trained on are too good" in str(dataset.datalist)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"require": ["val"]}, {"require": ["test"], "test_fraction": 0.5}]
+)
+def test_a_split_that_is_made_needs_no_warning(tmp_path, options):
+    make_images(tmp_path, NORMAL + FRACTURED)
+    dataset = AnomalyDataset(tmp_path, normal_classes=["not fractured"], **options)
+    assert "count as test" not in str(dataset.datalist)
 
 
 def test_given_splits_stay(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.datasets.class_folders import find_class_folders
-from pipelines.datasets.datalist import Datalist, Item, check_split
+from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, Item, check_split
 from pipelines.datasets.datalist_files import find_listed_films
 from pipelines.datasets.films import (
     SPLITS,
@@ -124,7 +124,10 @@ class AnomalyDataset:
             parts[split].append({"image": str(film.path), "label": film.label, "group": group})
         self._check_required(parts)
         note = f"{len(found.films)} films are {len(set(groups))} films and their near copies"
-        return Datalist(CLASSES, **parts, root=found.root.absolute(), notes=(*found.notes, note))
+        notes = [*found.notes, note]
+        if self._all_for_testing({film.split for film in found.films}):
+            notes.append(ALL_FOR_TESTING)
+        return Datalist(CLASSES, **parts, root=found.root.absolute(), notes=tuple(notes))
 
     def _splits(self, films: Sequence[LabelledFilm], groups: Sequence[str]) -> list[Split]:
         """Keep given splits, but train on normal films alone; make those that are missing."""
@@ -149,8 +152,7 @@ class AnomalyDataset:
 
     def _shares(self, given: Collection[Split | None]) -> dict[Split, float]:
         """Shares of the films that are held out, where the data set itself does not say."""
-        only_test = "test" in self.require and "train" not in self.require
-        if given == {None} and only_test and not self.test_fraction:
+        if self._all_for_testing(given):
             return {"test": 1.0}
         shares: dict[Split, float] = {}
         if given == {None}:
@@ -158,6 +160,10 @@ class AnomalyDataset:
         if "val" not in given:
             shares["val"] = self.val_fraction
         return shares
+
+    def _all_for_testing(self, given: Collection[Split | None]) -> bool:
+        only_test = "test" in self.require and "train" not in self.require
+        return set(given) == {None} and only_test and not self.test_fraction
 
     def _check_required(self, parts: dict[Split, list[Item]]) -> None:
         lacking = [

@@ -25,10 +25,11 @@ Item: TypeAlias = dict[str, Any]
 The label is the index of a class, or the absolute path of masks.
 """
 
-_ALL_FOR_TESTING = (
+ALL_FOR_TESTING = (
     "no split is given: all films count as test; "
     "figures on films that the network was trained on are too good"
 )
+"""Note of a list whose films are all for testing because nothing else was asked for."""
 _JSON_KEYS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -218,7 +219,7 @@ def build_datalist(
     unknown = sum(not patient.known for patient in patients)
     notes = [*found.notes, *assigned.notes]
     if all_for_testing:
-        notes.append(_ALL_FOR_TESTING)
+        notes.append(ALL_FOR_TESTING)
     if unknown:
         notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
     return Datalist(found.classes, **parts, root=found.root.absolute(), notes=tuple(notes))

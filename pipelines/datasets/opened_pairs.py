@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.datasets.copies import find_copies
-from pipelines.datasets.datalist import Datalist, check_split
+from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, check_split
 from pipelines.datasets.films import SPLITS, LabelledFilm, LayoutError, Split
 from pipelines.datasets.groups import find_patients, tie_groups
 from pipelines.datasets.opened import check_split_name
@@ -21,8 +21,6 @@ from pipelines.datasets.pairs import PairsFound, find_pairs
 from pipelines.datasets.splits import deal_folds
 from pipelines.datasets.splitting import assign_splits
 from pipelines.errors import ConfigurationError, DatasetError, Reason
-
-_ALL_FOR_TESTING = "no split is given: all films count as test"
 
 
 class OpenedPairs:
@@ -146,7 +144,7 @@ class OpenedPairs:
             parts[split].append({"image": str(film.path), "group": group, **film.columns})
         _check_required(parts, self.require)
         unknown = sum(not patient.known for patient in patients)
-        notes = [*found.notes, *assigned.notes, *[_ALL_FOR_TESTING] * all_for_testing]
+        notes = [*found.notes, *assigned.notes, *[ALL_FOR_TESTING] * all_for_testing]
         if unknown:
             notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
         return Datalist(self.classes, **parts, root=found.root.absolute(), notes=tuple(notes))
