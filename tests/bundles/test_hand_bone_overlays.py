@@ -55,7 +55,11 @@ def test_overlay_builds_what_fits_together(overlay):
 
 @pytest.mark.parametrize(
     ("training", "prediction"),
-    [("full_resolution", "inference_full_resolution"), ("lungs", "inference_lungs")],
+    [
+        ("full_resolution", "inference_full_resolution"),
+        ("lungs", "inference_lungs"),
+        ("two_lungs", "inference_two_lungs"),
+    ],
 )
 def test_prediction_prepares_films_as_its_training_did(training, prediction):
     train, infer = merged("train", training), merged("inference", prediction)
