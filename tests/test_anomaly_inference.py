@@ -8,6 +8,7 @@ import torch
 from anomaly_fixture import SIDE, made_cases, made_films
 from PIL import Image
 
+from pipelines.errors import ConfigurationError
 from pipelines.evaluation.anomaly import choose_anomaly_point
 from pipelines.evaluation.anomaly_scores import Profile
 from pipelines.inference.anomaly import DetectAnomalies
@@ -50,6 +51,15 @@ def films(tmp_path):
 def blurred(films):
     stack = torch.stack([film.image for film in films])
     return torch.nn.functional.avg_pool2d(stack, 5, 1, 2, count_include_pad=False).numpy()
+
+
+def test_films_prepared_in_another_way_than_in_training_are_refused(weights, tmp_path):
+    good = DetectAnomalies(weights, output_dir=tmp_path, image_size=SIDE, clip_limit=9.0)
+    assert good.operating_point.image_size == SIDE
+    for wrong, said in (({"image_size": 64}, f"image_size={SIDE}"), ({"clahe": True}, "clahe=fal")):
+        options = {"image_size": SIDE, **wrong}
+        with pytest.raises(ConfigurationError, match=f"set {said}"):
+            _ = DetectAnomalies(weights, output_dir=tmp_path, **options).operating_point
 
 
 def test_unusual_films_are_flagged_and_drawn(weights, films, tmp_path):

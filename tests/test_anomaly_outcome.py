@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from pipelines.datasets.anomaly import AnomalyDataset
 from pipelines.errors import ConfigurationError, RunError
-from pipelines.evaluation.anomaly_point import AnomalyPoint
+from pipelines.evaluation.anomaly_point import AnomalyPoint, clahe_of, clip_limit_of
 from pipelines.networks.autoencoder import build_autoencoder
 from pipelines.networks.full_precision import FullPrecisionInferer
 from pipelines.training.checkpoints import save_state
@@ -90,7 +90,7 @@ def test_finished_run_leaves_all_that_is_needed_and_evaluates_again(folder, tmp_
     }
 
     again = outcome_of(folder, tmp_path / "again", weights=first.folder / "model.pt")
-    again.check_settings()
+    again.check_evaluation()
     again.evaluator.network.load_state_dict(first.evaluator.network.state_dict())
     again.evaluate()
     metrics = [
@@ -115,7 +115,18 @@ def test_other_size_than_that_of_the_weights_is_refused(folder, tmp_path):
     other = outcome_of(folder, tmp_path / "other", weights=first.folder / "model.pt")
     other.image_size = 64
     with pytest.raises(ConfigurationError, match="image_size 32"):
-        other.check_settings()
+        other.check_evaluation()
+    other.check_settings()
+
+
+def test_clahe_travels_with_the_weights(folder, tmp_path):
+    first = finished(outcome_of(folder, tmp_path / "run", clahe=True, clip_limit=3.0))
+    weights = first.folder / "model.pt"
+    assert (clahe_of(weights), clip_limit_of(weights)) == (True, 3.0)
+    outcome_of(folder, tmp_path, weights=weights, clahe=True, clip_limit=3.0).check_evaluation()
+    for wrong, said in (({}, "set clahe=true"), ({"clahe": True}, r"set clip_limit=3\.0")):
+        with pytest.raises(ConfigurationError, match=said):
+            outcome_of(folder, tmp_path, weights=weights, **wrong).check_evaluation()
 
 
 def test_run_without_an_epoch_or_weights_is_refused(folder, tmp_path):

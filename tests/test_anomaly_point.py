@@ -8,6 +8,8 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.anomaly_point import (
     AnomalyPoint,
     check_target,
+    clahe_of,
+    clip_limit_of,
     image_size_of,
 )
 from pipelines.evaluation.anomaly_scores import AnomalyScore, Profile, measure_films
@@ -45,6 +47,17 @@ def test_size_has_a_default_without_weights(tmp_path):
     assert image_size_of(tmp_path / "model.pt", without=1024) == 1024
 
 
+def test_older_files_without_clahe_still_load(point, tmp_path):
+    point.save(tmp_path)
+    file = tmp_path / "operating_point.json"
+    content = json.loads(file.read_text("utf-8"))
+    del content["clahe"], content["clip_limit"]
+    file.write_text(json.dumps(content))
+    weights = tmp_path / "model.pt"
+    assert repr(AnomalyPoint.beside(weights)) == repr(point)
+    assert (clahe_of(weights), clip_limit_of(weights)) == (False, 2.0)
+
+
 @pytest.mark.parametrize("name", ["operating_point.json", "profile.npz"])
 def test_missing_file_is_named(point, tmp_path, name):
     point.save(tmp_path)
@@ -64,6 +77,8 @@ def test_missing_file_is_named(point, tmp_path, name):
         ({"target": 2}, "between 0 and 1"),
         ({"criterion": "luck"}, "youden"),
         ({"figures": {"auroc": {"worth": 1}}}, "figures"),
+        ({"clahe": 1}, "clahe true or false"),
+        ({"clip_limit": 0}, "clip_limit above 0"),
         ({"more": 1}, "expected the task"),
     ],
 )

@@ -26,6 +26,9 @@ PROFILE_NAME = "profile.npz"
 
 _TASK = "anomaly_detection"
 
+# Weights from before these were kept were trained with their defaults.
+_OPTIONAL = {"clahe", "clip_limit"}
+
 NEEDS_TARGET = ("sensitivity", "specificity", "false_alarms")
 
 
@@ -46,6 +49,8 @@ class AnomalyPoint:
         split: Name of the split that all of it was chosen on.
         chosen_from: AUROC of every score on that split; empty without labels.
         figures: What the score achieved on that split, by name.
+        clahe: Whether films were equalised by CLAHE.
+        clip_limit: Of CLAHE, above 0.
         profile: Of the normal training films; it stands in a file of its own.
     """
 
@@ -60,6 +65,8 @@ class AnomalyPoint:
     target: float | None = None
     chosen_from: Mapping[str, float] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    clahe: bool = False
+    clip_limit: float = 2.0
 
     def __post_init__(self) -> None:
         """Hold each field against its rule.
@@ -75,6 +82,35 @@ class AnomalyPoint:
                 "expected threshold, out_of_distribution, error_scale and image_size above 0, got "
                 f"{numbers}; choose the operating point anew on validation films",
             )
+        if not (isinstance(self.clahe, bool) and _is_positive(self.clip_limit)):
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected clahe true or false and clip_limit above 0, got "
+                f"{self.clahe!r} and {self.clip_limit!r}; train anew",
+            )
+
+    def require_input(self, *, image_size: int, clahe: bool, clip_limit: float) -> None:
+        """Refuse films that are prepared in another way than those that the network learned from.
+
+        Args:
+            image_size: Side in pixels of the square.
+            clahe: Whether they are equalised by CLAHE.
+            clip_limit: Of CLAHE; without it any goes.
+
+        Raises:
+            ConfigurationError: If one of them differs.
+        """
+        trained: dict[str, float] = {"image_size": self.image_size, "clahe": self.clahe}
+        given: dict[str, float] = {"image_size": image_size, "clahe": clahe}
+        if self.clahe:
+            trained["clip_limit"], given["clip_limit"] = self.clip_limit, clip_limit
+        for name, value in trained.items():
+            if given[name] != value:
+                raise ConfigurationError(
+                    Reason.WEIGHTS_MISMATCH,
+                    f"expected {name} {json.dumps(value)}, with which these weights were trained, "
+                    f"got {json.dumps(given[name])}; set {name}={json.dumps(value)}",
+                )
 
     def save(self, folder: Path) -> None:
         """Write `operating_point.json` and `profile.npz`, each whole or not at all."""
@@ -98,7 +134,7 @@ class AnomalyPoint:
         content = _read_json(weights.parent / POINT_NAME)
         expected = {each.name for each in fields(cls)} - {"profile"}
         content.pop("classes", None)
-        if content.pop("task", None) != _TASK or set(content) != expected:
+        if content.pop("task", None) != _TASK or set(content) | _OPTIONAL != expected:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
                 f"expected the task {_TASK} and {', '.join(sorted(expected))} in {POINT_NAME}, got "
@@ -147,10 +183,33 @@ def image_size_of(weights: str | Path, *, without: int) -> int:
         without: What to return where that file does not stand: a configuration can then be
             checked and its network be built without weights.
     """
+    return int(_stored(weights, "image_size", without))
+
+
+def clahe_of(weights: str | Path) -> bool:
+    """Return whether weights were trained on films equalised by CLAHE, for `clahe`.
+
+    Args:
+        weights: As for `image_size_of`; false without `operating_point.json`.
+    """
+    return bool(_stored(weights, "clahe", False))
+
+
+def clip_limit_of(weights: str | Path) -> float:
+    """Return the limit of CLAHE with which weights were trained, for `clip_limit`.
+
+    Args:
+        weights: As for `image_size_of`; 2 without `operating_point.json`.
+    """
+    return float(_stored(weights, "clip_limit", 2.0))
+
+
+def _stored(weights: str | Path, name: str, without: float) -> float:
     path = Path(weights).parent / POINT_NAME
     if not path.is_file():
         return without
-    return int(_read_json(path).get("image_size", without))
+    value: float = _read_json(path).get(name, without)
+    return value
 
 
 def _plain(point: AnomalyPoint) -> dict[str, Any]:

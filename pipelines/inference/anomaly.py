@@ -35,6 +35,10 @@ class DetectAnomalies:
         overlays: Write `overlays/<film>.png`: film, reconstruction and error side by side.
         threshold: A film is anomalous if its score is at least this, above 0; None takes the stored
             one.
+        image_size: Side in pixels of the square to which films are squeezed; with None, neither
+            this nor the next two are held against what the weights were trained with.
+        clahe: Whether films are equalised by CLAHE.
+        clip_limit: Of CLAHE.
 
     Raises:
         ConfigurationError: If the threshold is no number above 0.
@@ -49,10 +53,16 @@ class DetectAnomalies:
         output_dir: str | Path,
         overlays: bool = True,
         threshold: float | None = None,
+        image_size: int | None = None,
+        clahe: bool = False,
+        clip_limit: float = 2.0,
     ) -> None:
         self._weights = Path(weights)
         self._output = Path(output_dir)
         self._overlays = overlays
+        self._image_size = image_size
+        self._clahe = clahe
+        self._clip_limit = clip_limit
         self._threshold = None if threshold is None else positive("threshold", threshold)
 
     @cached_property
@@ -60,9 +70,15 @@ class DetectAnomalies:
         """Score, threshold and limit.
 
         Raises:
-            ConfigurationError: If a file is missing or wrong.
+            ConfigurationError: If a file is missing or wrong, or films are prepared in another way
+                than in training.
         """
-        return AnomalyPoint.beside(self._weights)
+        point = AnomalyPoint.beside(self._weights)
+        if self._image_size is not None:
+            point.require_input(
+                image_size=self._image_size, clahe=self._clahe, clip_limit=self._clip_limit
+            )
+        return point
 
     @property
     def threshold(self) -> float:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class AnomalyOutcome(Ending):
         dataset: The data set of the run.
         split: Which films the evaluator has: `val` after training.
         image_size: Side in pixels of the square that the network sees.
+        clahe: Whether films are equalised by CLAHE.
+        clip_limit: Of CLAHE.
         weights: The weights that are evaluated; their operating point stands beside them.
         score: `mean_error`, `top_error`, `patch_ssim`, `profile` or `combined`; None takes the one
             with the highest AUROC on validation films, and without labels `combined`.
@@ -69,6 +72,8 @@ class AnomalyOutcome(Ending):
         dataset: AnomalyDataset,
         split: str,
         image_size: int,
+        clahe: bool = False,
+        clip_limit: float = 2.0,
         weights: str | Path | None = None,
         score: str | None = None,
         criterion: Criterion = "youden",
@@ -89,27 +94,32 @@ class AnomalyOutcome(Ending):
         self.reference = reference
         self.dataset = dataset
         self.image_size = image_size
+        self.clahe = clahe
+        self.clip_limit = clip_limit
         self.score = None if score is None else AnomalyScore(score)
         self.criterion: Criterion = criterion
         self.target = target
         self.seed = seed
 
     def check_settings(self) -> None:
-        """Refuse what could not be finished, before anything is read or trained.
+        """Refuse training that could not be finished, before it begins.
 
         Raises:
-            ConfigurationError: If criterion and target do not go together, or the operating point
-                beside given weights is missing or of another size.
+            ConfigurationError: If criterion and target do not go together.
         """
         check_target(self.criterion, self.target)
-        if self.weights is not None:
-            point = AnomalyPoint.beside(self.weights)
-            if point.image_size != self.image_size:
-                raise ConfigurationError(
-                    Reason.WEIGHTS_MISMATCH,
-                    f"expected image_size {point.image_size}, at which these weights were trained, "
-                    f"got {self.image_size}; set image_size={point.image_size}",
-                )
+
+    def check_evaluation(self) -> None:
+        """Refuse an evaluation that could not be finished, before anything is read.
+
+        Raises:
+            ConfigurationError: If the operating point beside the weights is missing, or films are
+                prepared in another way than in training.
+            RunError: If no weights were named.
+        """
+        AnomalyPoint.beside(self.given_weights()).require_input(
+            image_size=self.image_size, clahe=self.clahe, clip_limit=self.clip_limit
+        )
 
     def finish(self) -> None:
         """End a training run.
@@ -134,6 +144,7 @@ class AnomalyOutcome(Ending):
             split=self.split_name,
             seed=self.seed,
         )
+        point = replace(point, clahe=self.clahe, clip_limit=self.clip_limit)
         point.save(self.folder)
         self._write(cases, point)
         self.draw_curves()
