@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines.datasets.class_folders import find_class_folders
 from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, Item, check_split
@@ -20,15 +19,15 @@ from pipelines.datasets.films import (
 from pipelines.datasets.flat_folder import find_flat_films, is_flat
 from pipelines.datasets.groups import find_patients, tie_groups
 from pipelines.datasets.near_copies import describe_files, near_copy_groups
-from pipelines.datasets.opened import check_split_name
+from pipelines.datasets.opened import Opened, check_split_name
 from pipelines.datasets.splits import choose_groups
-from pipelines.errors import ConfigurationError, DatasetError, Reason
+from pipelines.errors import ConfigurationError, Reason
 
 CLASSES = ("normal", "anomalous")
 """Class names of every such data set, whatever its folders are called."""
 
 
-class AnomalyDataset:
+class AnomalyDataset(Opened):
     """Normal films in a training split, and normal and anomalous ones to judge the score on.
 
     Near copies of one film (see `near_copies`) and films of one patient stand in one split.
@@ -79,35 +78,6 @@ class AnomalyDataset:
         self.test_fraction = test_fraction
         self.seed = seed
         self.unreadable = unreadable
-
-    @cached_property
-    def _indexed(self) -> Datalist | DatasetError:
-        try:
-            return self._build()
-        except DatasetError as error:
-            return error
-
-    @property
-    def datalist(self) -> Datalist:
-        """The index of the films.
-
-        Raises:
-            DatasetError: If the folder or file cannot be used, or a required split lacks films.
-        """
-        if isinstance(self._indexed, DatasetError):
-            raise self._indexed
-        return self._indexed
-
-    def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
-        """Return the films of a split; a data set that cannot be used has none.
-
-        Raises:
-            ConfigurationError: If there is no such split.
-        """
-        check_split_name(name)
-        if isinstance(self._indexed, DatasetError):
-            return []
-        return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
 
     def _build(self) -> Datalist:
         found = find_anomaly_films(self.dataset_dir, normal_classes=self.normal_classes)

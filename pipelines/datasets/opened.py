@@ -5,6 +5,7 @@ also where there is no data at all. So a data set that cannot be used has no fil
 problem is raised by `datalist`, with which every run begins.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,49 @@ from pipelines.nearest import right_names
 _NAMES = (*SPLITS, "all")
 
 
-class OpenedDataset:
+class Opened(ABC):
+    """What every data set of a config shares: it is indexed once, and its problem is held back."""
+
+    @abstractmethod
+    def _build(self) -> Datalist:
+        """Index the films.
+
+        Raises:
+            DatasetError: If the data set cannot be used.
+        """
+
+    @cached_property
+    def _indexed(self) -> Datalist | DatasetError:
+        try:
+            return self._build()
+        except DatasetError as error:
+            return error
+
+    @property
+    def datalist(self) -> Datalist:
+        """The index of the films.
+
+        Raises:
+            DatasetError: If a film, a mask or the layout has a problem, or a required split lacks
+                films.
+        """
+        if isinstance(self._indexed, DatasetError):
+            raise self._indexed
+        return self._indexed
+
+    def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
+        """Return the films of a split; a data set that cannot be used has none.
+
+        Raises:
+            ConfigurationError: If there is no such split.
+        """
+        check_split_name(name)
+        if isinstance(self._indexed, DatasetError):
+            return []
+        return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
+
+
+class OpenedDataset(Opened):
     """The labelled films below a folder, or in a datalist file.
 
     Args:
@@ -56,42 +99,16 @@ class OpenedDataset:
         self.seed = seed
         self.group_column = group_column
 
-    @cached_property
-    def _indexed(self) -> Datalist | DatasetError:
-        try:
-            return build_datalist(
-                self.dataset_dir,
-                classes=self.classes,
-                val_fraction=self.val_fraction,
-                test_fraction=self.test_fraction,
-                seed=self.seed,
-                group_column=self.group_column,
-                require=[name for name in SPLITS if name in self.require],
-            )
-        except DatasetError as error:
-            return error
-
-    @property
-    def datalist(self) -> Datalist:
-        """The index of the films.
-
-        Raises:
-            DatasetError: If the folder or file cannot be used, or a required split lacks films.
-        """
-        if isinstance(self._indexed, DatasetError):
-            raise self._indexed
-        return self._indexed
-
-    def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
-        """Return the films of a split; a data set that cannot be used has none.
-
-        Raises:
-            ConfigurationError: If there is no such split.
-        """
-        check_split_name(name)
-        if isinstance(self._indexed, DatasetError):
-            return []
-        return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
+    def _build(self) -> Datalist:
+        return build_datalist(
+            self.dataset_dir,
+            classes=self.classes,
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.seed,
+            group_column=self.group_column,
+            require=[name for name in SPLITS if name in self.require],
+        )
 
 
 def check_split_name(name: str) -> None:

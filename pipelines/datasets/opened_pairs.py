@@ -6,7 +6,6 @@ by `datalist`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +13,16 @@ from pipelines.datasets.copies import find_copies
 from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, check_split
 from pipelines.datasets.films import SPLITS, LabelledFilm, LayoutError, Split
 from pipelines.datasets.groups import find_patients, tie_groups
-from pipelines.datasets.opened import check_split_name
+from pipelines.datasets.opened import Opened, check_split_name
 from pipelines.datasets.pair_checks import check_pairs
 from pipelines.datasets.pair_files import find_listed_pairs
 from pipelines.datasets.pairs import PairsFound, find_pairs
 from pipelines.datasets.splits import deal_folds
 from pipelines.datasets.splitting import assign_splits
-from pipelines.errors import ConfigurationError, DatasetError, Reason
+from pipelines.errors import ConfigurationError, Reason
 
 
-class OpenedPairs:
+class OpenedPairs(Opened):
     """The films with masks below a folder, or in a table.
 
     Args:
@@ -83,31 +82,6 @@ class OpenedPairs:
         self.seed = seed
         self.group_column = group_column
         self.problems_file = None if problems_file is None else Path(problems_file)
-
-    @cached_property
-    def _indexed(self) -> Datalist | DatasetError:
-        try:
-            return self._build()
-        except DatasetError as error:
-            return error
-
-    @property
-    def datalist(self) -> Datalist:
-        """The index of the films.
-
-        Raises:
-            DatasetError: If a film or a mask has a problem, or a required split has no films.
-        """
-        if isinstance(self._indexed, DatasetError):
-            raise self._indexed
-        return self._indexed
-
-    def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
-        """Return the films of a split; a data set that cannot be used has none."""
-        check_split_name(name)
-        if isinstance(self._indexed, DatasetError):
-            return []
-        return [item for split, item in self._indexed.with_splits() if name in {split, "all"}]
 
     def _build(self) -> Datalist:
         found = self._find()

@@ -22,6 +22,24 @@ _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 _IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
+class _Scaled(MapTransform):
+    """Scale each key's image by a formula of its own; the result is a plain tensor."""
+
+    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Scale each key's image."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            _replace(item, key, self.scale(np.asarray(item[key], dtype=np.float32)))
+        return item
+
+    def scale(self, film: Pixels) -> Pixels:
+        """Return the film, float32, (channel, height, width), scaled."""
+        raise NotImplementedError
+
+
 def standardise(pixels: Pixels) -> Pixels:
     """Shift and scale a film to mean 0 and standard deviation 1.
 
@@ -36,7 +54,7 @@ def standardise(pixels: Pixels) -> Pixels:
     return centred / np.float32(max(spread, _FLAT))
 
 
-class Standardised(MapTransform):
+class Standardised(_Scaled):
     """Shift and scale each film to mean 0 and standard deviation 1; the result is a plain tensor.
 
     Args:
@@ -44,15 +62,9 @@ class Standardised(MapTransform):
         allow_missing_keys: Pass over keys that an item lacks.
     """
 
-    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Standardise each key's image."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            _replace(item, key, standardise(np.asarray(item[key], dtype=np.float32)))
-        return item
+    def scale(self, film: Pixels) -> Pixels:
+        """Return the film, scaled."""
+        return standardise(film)
 
 
 def stretch(pixels: Pixels) -> Pixels:
@@ -70,7 +82,7 @@ def stretch(pixels: Pixels) -> Pixels:
     return np.asarray(stretched.clip(0, 1), dtype=np.float32)
 
 
-class Stretched(MapTransform):
+class Stretched(_Scaled):
     """Stretch each film by `stretch`; the result is a plain tensor.
 
     Unlike mean and deviation, the darkest and the brightest grey do not depend on how much of the
@@ -81,15 +93,9 @@ class Stretched(MapTransform):
         allow_missing_keys: Pass over keys that an item lacks.
     """
 
-    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Stretch each key's image."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            _replace(item, key, stretch(np.asarray(item[key], dtype=np.float32)))
-        return item
+    def scale(self, film: Pixels) -> Pixels:
+        """Return the film, scaled."""
+        return stretch(film)
 
 
 def normalise_imagenet(pixels: Pixels) -> Pixels:
@@ -118,7 +124,7 @@ def normalise_imagenet(pixels: Pixels) -> Pixels:
     return np.asarray((pixels - mean[:, None, None]) / deviation[:, None, None], dtype=np.float32)
 
 
-class ImageNetNormalised(MapTransform):
+class ImageNetNormalised(_Scaled):
     """Scale each film by `normalise_imagenet`; the result is a plain tensor.
 
     Args:
@@ -126,15 +132,9 @@ class ImageNetNormalised(MapTransform):
         allow_missing_keys: Pass over keys that an item lacks.
     """
 
-    def __init__(self, keys: KeysCollection, *, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Normalise each key's image."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            _replace(item, key, normalise_imagenet(np.asarray(item[key], dtype=np.float32)))
-        return item
+    def scale(self, film: Pixels) -> Pixels:
+        """Return the film, scaled."""
+        return normalise_imagenet(film)
 
 
 def _replace(item: dict[Hashable, Any], key: Hashable, pixels: Pixels) -> None:
