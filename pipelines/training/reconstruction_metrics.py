@@ -1,12 +1,11 @@
 """How near reconstructions come to their films, film by film."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
-from ignite.exceptions import NotComputableError
-from ignite.metrics import Metric
 from monai.metrics.regression import compute_ssim_and_cs
+
+from pipelines.training.film_mean import FilmMean
 
 MEASURES = ("psnr", "ssim", "mse", "mae")
 """How near a reconstruction is to its film; of the first two higher is better."""
@@ -74,7 +73,7 @@ _MEASURES: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = 
 }
 
 
-class ReconstructionMeasure(Metric):
+class ReconstructionMeasure(FilmMean):
     """Mean over films of one of `film_measures`.
 
     Args:
@@ -83,28 +82,8 @@ class ReconstructionMeasure(Metric):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(output_transform=_pair)
+        super().__init__()
 
-    def reset(self) -> None:
-        """Forget all films."""
-        self._sum, self._films = 0.0, 0
-
-    def update(self, output: tuple[torch.Tensor, torch.Tensor]) -> None:
-        """Add a batch of reconstructions and films, both (batch, channel, height, width)."""
-        values = film_measures(*output, names=[self.name])[self.name]
-        self._sum += float(values.double().sum())
-        self._films += len(values)
-
-    def compute(self) -> float:
-        """Return the mean.
-
-        Raises:
-            NotComputableError: If there was no film.
-        """
-        if not self._films:
-            raise NotComputableError("expected at least one film, got none")
-        return self._sum / self._films
-
-
-def _pair(output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    return output["pred"], output["label"]
+    def values(self, answer: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Return the measure of each film from reconstructions and films, (batch,)."""
+        return film_measures(answer, truth, names=[self.name])[self.name]

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from pipelines.datasets.phantoms.chest import chest_film
+from pipelines.datasets.phantoms.counts import check_count
 from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
-from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
 from pipelines.labels import PNEUMONIA_CLASSES
 
@@ -71,11 +71,7 @@ def plan_chest_samples(count: int) -> tuple[PlannedFilm, ...]:
     Raises:
         ConfigurationError: If `count` is out of its range.
     """
-    if not MINIMUM_COUNT <= count <= MAXIMUM_COUNT:
-        raise ConfigurationError(
-            Reason.CONFIGURATION,
-            f"expected {MINIMUM_COUNT} to {MAXIMUM_COUNT} films, got {count}; give another --count",
-        )
+    check_count(count, least=MINIMUM_COUNT, most=MAXIMUM_COUNT)
     pairs = count + 1 >> 1
     test, validation = max(2, pairs // 4), max(2, pairs // 5)
     sizes: dict[Literal["train", "val", "test"], int] = {

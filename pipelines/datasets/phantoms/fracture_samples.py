@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipelines.datasets.phantoms.counts import check_count
 from pipelines.datasets.phantoms.fracture import limb_film
-from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
 
 CLASSES = ("fractured", "not fractured")
@@ -58,11 +58,7 @@ def write_fracture_samples(directory: Path, *, count: int = 48, seed: int = 0) -
     Raises:
         ConfigurationError: If `count` is out of its range.
     """
-    if not MINIMUM_COUNT <= count <= MAXIMUM_COUNT:
-        raise ConfigurationError(
-            Reason.CONFIGURATION,
-            f"expected {MINIMUM_COUNT} to {MAXIMUM_COUNT} films, got {count}; give another --count",
-        )
+    check_count(count, least=MINIMUM_COUNT, most=MAXIMUM_COUNT)
     films = [
         PlannedLimb(label, number)
         for number in range(1, (count + 1 >> 1) + 1)

@@ -13,9 +13,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from pipelines.datasets.phantoms.counts import check_count
 from pipelines.datasets.phantoms.hand import HandRadiograph, hand_radiograph
 from pipelines.datasets.phantoms.hand_anatomy import draw_person
-from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file, write_csv, write_json
 
 MINIMUM_COUNT = 6
@@ -77,11 +77,7 @@ def plan_hand_samples(count: int) -> tuple[PlannedHand, ...]:
     Raises:
         ConfigurationError: If `count` is out of its range.
     """
-    if not MINIMUM_COUNT <= count <= MAXIMUM_COUNT:
-        raise ConfigurationError(
-            Reason.CONFIGURATION,
-            f"expected {MINIMUM_COUNT} to {MAXIMUM_COUNT} films, got {count}; give another --count",
-        )
+    check_count(count, least=MINIMUM_COUNT, most=MAXIMUM_COUNT)
     persons = count + 1 >> 1
     tests = max(1, persons // _PERSONS_A_TEST)
     return tuple(

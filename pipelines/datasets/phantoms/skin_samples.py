@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipelines.datasets.phantoms.counts import check_count
 from pipelines.datasets.phantoms.skin import KINDS, lesion_photograph
-from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import whole_file
 
 _PHOTOGRAPHS_OF_LESION = (1, 2, 1, 3)
@@ -61,12 +61,7 @@ def plan_skin_samples(count: int) -> tuple[PlannedPhotograph, ...]:
     Raises:
         ConfigurationError: If `count` is out of its range.
     """
-    if not MINIMUM_COUNT <= count <= MAXIMUM_COUNT:
-        raise ConfigurationError(
-            Reason.CONFIGURATION,
-            f"expected {MINIMUM_COUNT} to {MAXIMUM_COUNT} photographs, got {count}; "
-            "give another --count",
-        )
+    check_count(count, least=MINIMUM_COUNT, most=MAXIMUM_COUNT, images="photographs")
     lesions = _lesions(count)
     return tuple(PlannedPhotograph(lesion, number) for number, lesion in enumerate(lesions, 1))
 
