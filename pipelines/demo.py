@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipelines.errors import PlainfilmError, Reason
-from pipelines.verbs import ExitStatus
+from pipelines.verbs.options import ExitStatus
 from pipelines.workflows.bundle import CHECKOUT
 
 BUNDLE = "pneumonia_classification"

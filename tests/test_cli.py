@@ -12,7 +12,7 @@ from made_up_bundle import write_bundle
 import pipelines
 from pipelines.cli import main
 from pipelines.errors import ConfigurationError, DatasetError, Reason, RunError
-from pipelines.verbs import settings
+from pipelines.verbs.options import settings
 from pipelines.workflows import bundle as bundles
 
 VERBS = ("list", "check", "datalist", "sample", "train", "evaluate", "predict")

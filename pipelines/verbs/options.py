@@ -1,0 +1,143 @@
+"""What verbs share: their exit status, options that several have, and how they speak."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.errors import ConfigurationError, Reason
+from pipelines.nearest import did_you_mean
+from pipelines.workflows.bundle import Bundle, find_bundle
+from pipelines.workflows.reading import refuse_constant
+from pipelines.workflows.required import Kind
+
+MOST_PROBLEMS_SHOWN = 3
+
+
+class ExitStatus(IntEnum):
+    """What the process tells the shell."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USE = 2
+    SOME_FAILED = 3
+    INTERRUPTED = 130
+
+
+class AddVerb(Protocol):
+    """Adds a verb to the command line and returns its parser."""
+
+    def __call__(
+        self, name: str, run: Callable[..., int], said: str, example: str
+    ) -> argparse.ArgumentParser:
+        """Add a verb.
+
+        Args:
+            name: What the user types.
+            run: Gets the parsed options and returns the exit status.
+            said: What the verb does, in a few words.
+            example: A command line, without the program's name.
+        """
+        ...
+
+
+def settings(pairs: Sequence[str]) -> dict[str, object]:
+    """Read `key=value` pairs of the command line.
+
+    Args:
+        pairs: The parts of a key may be separated by `.`, `#` or `::`; a value is read as JSON and,
+            where it is none, taken as a string.
+
+    Returns:
+        Values by key, in MONAI's way of writing keys (`::`).
+
+    Raises:
+        ConfigurationError: If a pair has no `=` or no key.
+
+    Examples:
+        >>> settings(["train.trainer.max_epochs=3", "device=cpu"])
+        {'train::trainer::max_epochs': 3, 'device': 'cpu'}
+    """
+    read: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise ConfigurationError(
+                Reason.CONFIGURATION, f"expected --set KEY=VALUE, got '{pair}'"
+            )
+        try:
+            read[key.replace("#", "::").replace(".", "::")] = json.loads(
+                value, parse_constant=refuse_constant
+            )
+        except ValueError:
+            read[key.replace("#", "::").replace(".", "::")] = value
+    return read
+
+
+def checked(
+    options: argparse.Namespace, *, base: Kind, overlays: Sequence[str]
+) -> tuple[Bundle, dict[str, object]]:
+    """Find the bundle and check what is about to run, before anything heavy is imported.
+
+    Raises:
+        ConfigurationError: If the check finds a problem.
+    """
+    from pipelines.progress import configure_logging
+    from pipelines.workflows.check import check_bundle
+
+    bundle, overrides = find_bundle(options.bundle), settings(options.set)
+    problems = check_bundle(bundle, base=base, overlays=overlays, overrides=overrides)
+    if problems:
+        shown = [problem.within(bundle.name) for problem in problems[:MOST_PROBLEMS_SHOWN]]
+        if len(problems) > len(shown):
+            shown.append(f"and {len(problems) - len(shown)} more: plainfilm check {bundle.name}")
+        raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))
+    configure_logging(debug=options.debug)
+    return bundle, overrides
+
+
+def existing(path: Path) -> Path:
+    """Return the path of a file or folder that is there.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    if not path.exists():
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        close = did_you_mean(path.name, (each.name for each in beside))
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected an existing file or folder, got none named '{path.name}'"
+            f"{close or '; check the path'}",
+        )
+    return path
+
+
+def say(text: str) -> None:
+    """Print what the user asked for."""
+    sys.stdout.write(text + "\n")
+
+
+def add_overlay(parser: argparse.ArgumentParser) -> None:
+    """Let a verb merge variants into the bundle's configuration."""
+    parser.add_argument(
+        "--overlay",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variant in the bundle's configs/",
+    )
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Let a verb change values of the bundle's configuration."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the configuration, e.g. train.trainer.max_epochs=3",
+    )

@@ -1,0 +1,103 @@
+"""What trained weights are used for: `predict` and `export`."""
+
+import argparse
+from pathlib import Path
+
+from pipelines.verbs.options import (
+    AddVerb,
+    ExitStatus,
+    add_overlay,
+    add_set,
+    checked,
+    existing,
+    say,
+)
+from pipelines.workflows.required import Kind
+
+
+def add(verb: AddVerb) -> None:
+    """Add these verbs to the command line."""
+    _add_predict(verb)
+    _add_export(verb)
+
+
+def _add_predict(verb: AddVerb) -> None:
+    parser = verb(
+        "predict",
+        predict,
+        "read a file or a folder of DICOM, PNG, JPEG and TIFF and write tables of predictions",
+        "predict pneumonia_classification films/ results/",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("source", metavar="INPUT", type=Path, help="a file or a folder")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="a folder for what comes out")
+    parser.add_argument(
+        "--restart", action="store_true", help="predict again what OUTPUT already has"
+    )
+    parser.add_argument(
+        "--explain", action="store_true", help="write pictures of where the network looked"
+    )
+    parser.add_argument(
+        "--region",
+        metavar="MODE",
+        help="mask: classify only what a segmentation step finds, where the bundle has one",
+    )
+    add_overlay(parser)
+    add_set(parser)
+
+
+def _add_export(verb: AddVerb) -> None:
+    parser = verb(
+        "export",
+        export,
+        "write a bundle's network with its weights as one file that runs without plainfilm",
+        "export pneumonia_classification --format torchscript",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument(
+        "--format", default="torchscript", metavar="NAME", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: beside the bundle's weights"
+    )
+    add_overlay(parser)
+    add_set(parser)
+
+
+def predict(options: argparse.Namespace) -> ExitStatus:
+    """Run a bundle over a file or a folder after its static check."""
+    if options.explain:
+        options.set.append("explain=true")
+    if options.region is not None:
+        options.set.append(f"region={options.region}")
+    bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+    source = existing(options.source)
+    from pipelines.inference.batch import predict_folder
+
+    summary = predict_folder(
+        bundle,
+        source,
+        options.output,
+        overrides=overrides,
+        overlays=options.overlay,
+        restart=options.restart,
+    )
+    counts = ", ".join(f"{summary[name]} {name}" for name in ("predicted", "skipped", "failed"))
+    say(f"{summary['inputs']} inputs: {counts}; tables: {options.output}")
+    return ExitStatus.SOME_FAILED if summary["failed"] else ExitStatus.DONE
+
+
+def export(options: argparse.Namespace) -> ExitStatus:
+    """Write a bundle's network as one file after its static check."""
+    bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+    from pipelines.deploy.export import export_bundle
+
+    path = export_bundle(
+        bundle,
+        export_format=options.format,
+        output=options.output,
+        overlays=options.overlay,
+        overrides=overrides,
+    )
+    say(f"exported: {path}")
+    return ExitStatus.DONE
