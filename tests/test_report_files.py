@@ -15,7 +15,9 @@ from pipelines.evaluation.report_files import write_evaluation
 CLASSES = ("NORMAL", "PNEUMONIA")
 TABLES = {"metrics.json", "metrics.csv", "predictions.csv", "confusion_matrix.csv"}
 PICTURES = {"confusion_matrix.png", "scores.png", "reliability.png"}
-OF_BOTH_CLASSES = {"roc.png", "precision_recall.png"}
+OF_BOTH_CLASSES = {
+    *("roc.png", "precision_recall.png", "decision_curve.csv", "decision_curve.png"),
+}
 
 
 def make(n, seed):

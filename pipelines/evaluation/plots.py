@@ -22,7 +22,7 @@ from pipelines.evaluation.pictures import (
     picture_file,
     plain_axes,
 )
-from pipelines.evaluation.questions import POSITIVE, Booleans, Question
+from pipelines.evaluation.questions import POSITIVE, Booleans, Question, is_whole
 from pipelines.training.confusion import draw_confusion, matrix_inches
 
 _LINES = ("-", "--", "-.", ":")
@@ -182,7 +182,7 @@ def _reliability_lines(cases: Cases, evaluation: Evaluation) -> list[_Reliabilit
             label=_name(question) + _legend(evaluation, "ece" + question.suffix),
         )
         for question in evaluation.operating_point.questions_of(cases)
-        if _is_whole(question)
+        if is_whole(question.suffix)
     ]
     if len(cases.classes) == TWO_CLASSES:
         return lines
@@ -214,7 +214,7 @@ def _draw_histograms(axes: Axes, question: Question, *, evaluation: Evaluation) 
             hatch=hatch,
             label=name,
         )
-    if point.threshold is not None and _is_whole(question):
+    if point.threshold is not None and is_whole(question.suffix):
         label = f"Threshold {point.threshold:.3g}"
         axes.axvline(point.threshold, color="black", linestyle="--", label=label)
     # Most scores lie at the ends; a straight axis would hide the few between, which matter.
@@ -225,13 +225,8 @@ def _draw_histograms(axes: Axes, question: Question, *, evaluation: Evaluation) 
     axes.set_ylabel("Films")
 
 
-def _is_whole(question: Question) -> bool:
-    """Whether a threshold is put on this question: class 1 of two, or the positive classes."""
-    return question.suffix in {"", f"_{POSITIVE}"}
-
-
 def _is_decided(question: Question, evaluation: Evaluation) -> bool:
-    return _is_whole(question) and evaluation.operating_point.threshold is not None
+    return is_whole(question.suffix) and evaluation.operating_point.threshold is not None
 
 
 def _name(question: Question) -> str:

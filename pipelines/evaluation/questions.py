@@ -39,6 +39,15 @@ class Question:
     probability: Floats
 
 
+def is_whole(suffix: str) -> bool:
+    """Whether a threshold is put on a question: on class 1 of two, or on the positive classes.
+
+    Args:
+        suffix: Of the question.
+    """
+    return suffix in {"", f"_{POSITIVE}"}
+
+
 def ask(
     cases: Cases,
     *,

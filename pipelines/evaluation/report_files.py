@@ -9,6 +9,7 @@ import numpy as np
 from pipelines.evaluation import plots
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation, evaluate, threshold_origin
+from pipelines.evaluation.decision_files import write_decision_curves
 from pipelines.evaluation.figures import figure_titles
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
@@ -27,7 +28,7 @@ def write_evaluation(
 
     `metrics.json`, `metrics.csv`, `predictions.csv`, `confusion_matrix.csv`,
     `confusion_matrix.png`, `scores.png`, `reliability.png`, and where every class has cases
-    `roc.png` and `precision_recall.png`.
+    `roc.png`, `precision_recall.png`, `decision_curve.csv` and `decision_curve.png`.
 
     Args:
         output_dir: Folder to write to; made if missing.
@@ -61,6 +62,7 @@ def write_evaluation(
         plots.draw_precision_recall(
             output_dir / "precision_recall.png", cases, evaluation=evaluation
         )
+        write_decision_curves(output_dir, cases, evaluation=evaluation)
     return evaluation
 
 
