@@ -85,7 +85,8 @@ class AnomalyDataset(Opened):
         if self.unreadable == "leave_out":
             found = _without_unreadable(found, described)
             described = [each for each in described if each is not None]
-        patients = [patient.group for patient in find_patients(found.films)]
+        known = find_patients(found.films)
+        patients = [patient.group for patient in known]
         copies = near_copy_groups([film.name for film in found.films], described)
         groups = tie_groups(patients, _members(copies))
         splits = self._splits(found.films, groups)
@@ -97,7 +98,13 @@ class AnomalyDataset(Opened):
         notes = [*found.notes, note]
         if self._all_for_testing({film.split for film in found.films}):
             notes.append(ALL_FOR_TESTING)
-        return Datalist(CLASSES, **parts, root=found.root.absolute(), notes=tuple(notes))
+        return Datalist(
+            CLASSES,
+            **parts,
+            root=found.root.absolute(),
+            notes=tuple(notes),
+            without_patient=sum(not patient.known for patient in known),
+        )
 
     def _splits(self, films: Sequence[LabelledFilm], groups: Sequence[str]) -> list[Split]:
         """Keep given splits, but train on normal films alone; make those that are missing."""

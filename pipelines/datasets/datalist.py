@@ -46,6 +46,7 @@ class Datalist:
         test: Items to judge the model on.
         root: The data set's folder; names are relative to it.
         notes: What a user should know about how the list was made, a sentence each.
+        without_patient: How many films tell no patient; each is taken as a patient of its own.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +55,7 @@ class Datalist:
     test: list[Item]
     root: Path = field(default_factory=Path)
     notes: tuple[str, ...] = ()
+    without_patient: int = 0
 
     def with_splits(self) -> Iterator[tuple[Split, Item]]:
         """Give every item with its split."""
@@ -222,7 +224,13 @@ def build_datalist(
         notes.append(ALL_FOR_TESTING)
     if unknown:
         notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
-    return Datalist(found.classes, **parts, root=found.root.absolute(), notes=tuple(notes))
+    return Datalist(
+        found.classes,
+        **parts,
+        root=found.root.absolute(),
+        notes=tuple(notes),
+        without_patient=unknown,
+    )
 
 
 def check_split(*, val_fraction: float, test_fraction: float = 0.0, seed: int = 0) -> None:

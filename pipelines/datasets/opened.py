@@ -11,8 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from pipelines.datasets.data_card import describe_data
 from pipelines.datasets.datalist import Datalist, build_datalist, check_split
 from pipelines.datasets.films import SPLITS
+from pipelines.datasets.survey import survey_films
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import right_names
 
@@ -48,6 +50,12 @@ class Opened(ABC):
         if isinstance(self._indexed, DatasetError):
             raise self._indexed
         return self._indexed
+
+    @cached_property
+    def data_card(self) -> dict[str, Any]:
+        """What the data set holds, counted; see `describe_data`."""
+        items = [item for _, item in self.datalist.with_splits()]
+        return describe_data(self.datalist, survey_films([Path(item["image"]) for item in items]))
 
     def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
         """Return the films of a split; a data set that cannot be used has none.

@@ -121,7 +121,13 @@ class OpenedPairs(Opened):
         notes = [*found.notes, *assigned.notes, *[ALL_FOR_TESTING] * all_for_testing]
         if unknown:
             notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
-        return Datalist(self.classes, **parts, root=found.root.absolute(), notes=tuple(notes))
+        return Datalist(
+            self.classes,
+            **parts,
+            root=found.root.absolute(),
+            notes=tuple(notes),
+            without_patient=unknown,
+        )
 
     def _find(self) -> PairsFound:
         """Find the pairs.

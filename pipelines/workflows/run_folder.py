@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from pipelines.datasets.opened import OpenedDataset
+from pipelines.datasets.data_card import FILE_NAME as DATA_CARD
+from pipelines.datasets.opened import Opened
 from pipelines.errors import Reason, RunError
 from pipelines.files import write_json
 from pipelines.networks.device import pick_device
@@ -114,7 +115,7 @@ class RunRecord:
         self,
         output_dir: str | Path,
         *,
-        dataset: OpenedDataset,
+        dataset: Opened,
         seed: int,
         device: torch.device | str,
     ) -> None:
@@ -126,7 +127,7 @@ class RunRecord:
     def start(self) -> None:
         """Check the data, then open the folder: new, or to go on with the same settings.
 
-        Writes `config.json`, `environment.json` and `datalist.json`.
+        Writes `config.json`, `environment.json`, `datalist.json` and `data_card.json`.
 
         Raises:
             RunError: If the folder belongs to another run, is in use, or cannot be written.
@@ -140,6 +141,7 @@ class RunRecord:
             if settings is not None:
                 self._record_config(settings, fingerprint)
             datalist.write(self.folder / "datalist.json")
+            write_json(self.folder / DATA_CARD, self.dataset.data_card)
             write_json(self.folder / "environment.json", self._environment(fingerprint))
         except OSError as error:
             raise RunError(
