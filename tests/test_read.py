@@ -9,7 +9,7 @@ from corpus.volume_cases import BYTES, nifti
 from PIL import Image
 
 from pipelines.errors import InputError, Reason
-from pipelines.ingest.read import read_identity, read_radiograph
+from pipelines.ingest.read import read_header, read_radiograph
 
 
 def test_raster_and_volume_by_content(tmp_path: Path):
@@ -30,7 +30,7 @@ def test_real_dicom_with_identity(real_dicom: Path):
     radiograph = read_radiograph(film)
     assert radiograph.pixels.shape == (1, 1760, 1760)
     assert radiograph.pixels.flags.c_contiguous
-    identity = read_identity(film)
+    identity = read_header(film).identity
     assert identity is not None
     assert identity == radiograph.identity
     assert identity.patient_id
@@ -40,7 +40,7 @@ def test_real_dicom_with_identity(real_dicom: Path):
 def test_raster_has_one_frame_and_no_identity(tmp_path: Path):
     film = tmp_path / "film.png"
     Image.fromarray(GREY8).save(film)
-    assert read_identity(film) is None
+    assert read_header(film) is None
     with pytest.raises(InputError) as refusal:
         read_radiograph(film, frame=1)
     assert refusal.value.reason is Reason.NO_SUCH_FRAME

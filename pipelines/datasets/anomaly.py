@@ -92,7 +92,8 @@ class AnomalyDataset(Opened):
         splits = self._splits(found.films, groups)
         parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
         for film, group, split in zip(found.films, groups, splits, strict=True):
-            parts[split].append({"image": str(film.path), "label": film.label, "group": group})
+            item = {"image": str(film.path), "label": film.label, "group": group}
+            parts[split].append(item | dict(film.columns))
         self._check_required(parts)
         note = f"{len(found.films)} films are {len(set(groups))} films and their near copies"
         notes = [*found.notes, note]

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipelines.datasets.films import SPLIT_OF_NAME, LayoutError, Split
 from pipelines.datasets.pseudonyms import pseudonym
+from pipelines.datasets.traits import is_identifying
 from pipelines.nearest import did_you_mean, nearest
 
 DATASET_DIR_KEY = "dataset_dir"
@@ -28,10 +29,6 @@ FINGERPRINT_KEY = "fingerprint"
 _IMAGE_COLUMNS = ("image", "image_id", "image_index", "filename", "file", "path")
 _LABEL_COLUMNS = ("label", "class", "diagnosis", "dx")
 _GROUP_COLUMNS = ("group", "patient", "patient_id", "patientid")
-_IDENTIFYING_COLUMNS = frozenset(
-    {*_GROUP_COLUMNS, "name", "patient_name", "patientname", "birth_date", "patientbirthdate"}
-    | {"mrn", "accession", "accession_number", "accessionnumber"}
-)
 _REMEDY = "write a CSV with the columns image,label[,group][,split], or make a list with `datalist`"
 
 
@@ -44,7 +41,7 @@ class DatalistRow:
         label: Name of the class, or its index in digits; empty when there is none.
         split: The split; None when the file names none.
         patient: Pseudonym of the patient; None when the file names none.
-        columns: Further columns.
+        columns: Further columns; those that name people are left out.
     """
 
     image: str
@@ -159,13 +156,17 @@ def _row(item: Mapping[Any, Any], *, group_column: str | None, is_pseudonym: boo
             f"{did_you_mean(split, SPLIT_OF_NAME)}",
             remedy="correct it, or leave it empty and the split is made",
         )
-    used = {image, label, *groups, "split"} | _IDENTIFYING_COLUMNS
+    used = {image, label, *groups, *_GROUP_COLUMNS, "split"}
     return DatalistRow(
         image=str(values[image]).strip(),
         label="" if values[label] is None else str(values[label]).strip(),
         split=SPLIT_OF_NAME[split] if split else None,
         patient=patient,
-        columns={key: value for key, value in values.items() if key not in used},
+        columns={
+            key: value
+            for key, value in values.items()
+            if key not in used and not is_identifying(key)
+        },
     )
 
 

@@ -43,7 +43,7 @@ class LabelledFilm:
         split: The split that the layout or the table puts it in; None when it names none.
         patient: What a column says whose film it is; None when there is no such column.
         folder: Sub-folder of the class folder in which the film lies; empty when there is none.
-        columns: Further columns of the table.
+        columns: Further columns of the table, and traits of a DICOM header.
     """
 
     path: Path
@@ -74,10 +74,12 @@ class InspectedFilm:
         file_format: Told from the content.
         patient: Pseudonym for the PatientID of a DICOM header, for the StudyInstanceUID where that
             is empty; None when the file tells neither.
+        traits: What the header tells that identifies nobody, see `traits.traits_of_header`.
     """
 
     file_format: FileFormat
     patient: str | None
+    traits: Mapping[str, str] = field(default_factory=dict)
 
 
 def inspect_film(path: Path) -> InspectedFilm:
@@ -90,11 +92,18 @@ def inspect_film(path: Path) -> InspectedFilm:
     if file_format is not FileFormat.DICOM:
         return InspectedFilm(file_format, None)
     # The reader is loaded for data sets that hold DICOM only: it takes long to import.
-    from pipelines.ingest.read import read_identity
+    from pipelines.datasets.traits import traits_of_header
+    from pipelines.ingest.read import read_header
 
-    identity = read_identity(path)
-    identifier = identity and (identity.patient_id.strip() or identity.study_instance_uid)
-    return InspectedFilm(file_format, pseudonym(identifier) if identifier else None)
+    header = read_header(path)
+    if header is None:
+        return InspectedFilm(file_format, None)
+    identifier = header.identity.patient_id.strip() or header.identity.study_instance_uid
+    return InspectedFilm(
+        file_format,
+        pseudonym(identifier) if identifier else None,
+        traits=traits_of_header(header.attributes),
+    )
 
 
 def is_image(path: Path) -> bool:
@@ -175,6 +184,7 @@ class FilmGathering:
         except InputError as refusal:
             self._left_out[name] = refusal.reason
             return
+        known["columns"] = {**inspected.traits, **known.get("columns", {})}
         film = LabelledFilm(
             path=path.absolute(),
             name=name,

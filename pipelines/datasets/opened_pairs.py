@@ -97,7 +97,7 @@ class OpenedPairs(Opened):
                 header_patient=film.patient,
                 split=pair.split,
                 patient=pair.patient,
-                columns={"label": str(pair.label)},
+                columns={**film.traits, **pair.columns, "label": str(pair.label)},
             )
             for pair, film in zip(found.pairs, inspected, strict=True)
         ]

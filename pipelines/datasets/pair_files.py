@@ -16,10 +16,12 @@ from pipelines.datasets.datalist_rows import read_rows
 from pipelines.datasets.films import SPLIT_OF_NAME, LayoutError, relative_name
 from pipelines.datasets.pairs import FOLDERS, MASK_SUFFIXES, Pair, PairsFound, Problem
 from pipelines.datasets.pseudonyms import pseudonym
+from pipelines.datasets.traits import is_identifying
 
 _IMAGE = ("image_name", "image", "filename", "file", "path", "image_id")
 _LABEL = ("label", "mask", "masks", "json", "annotation")
 _PERSON = ("id", "group", "patient", "patient_id", "person")
+_USED = frozenset({*_IMAGE, *_LABEL, *_PERSON, "split", "fold"})
 _MASK_FOLDERS = frozenset({"mask", "labels", *(masks for _, masks in FOLDERS)})
 _REMEDY = "write a CSV with the columns image_name[,label][,id][,split][,fold]"
 
@@ -59,7 +61,15 @@ def _from_json(file: Path) -> PairsFound:
         ]
         if not missing:
             name = relative_name(image, table.root)
-            pairs.append(Pair(image, label, name, split=row.split, patient=row.patient))
+            pair = Pair(
+                image,
+                label,
+                name,
+                split=row.split,
+                patient=row.patient,
+                columns=row.columns,
+            )
+            pairs.append(pair)
     return PairsFound(table.root, tuple(pairs), problems=tuple(problems), classes=table.classes)
 
 
@@ -138,6 +148,11 @@ def _pair(
         split=SPLIT_OF_NAME[split] if split else None,
         patient=pseudonym(person) if person else None,
         fold=row.get("fold") or None,
+        columns={
+            key: value
+            for key, value in row.items()
+            if key not in {*_USED, *persons} and not is_identifying(key)
+        },
     )
 
 

@@ -10,10 +10,10 @@ class. `pipelines.transforms.layers.load_layers` says what masks may be.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipelines.datasets.films import SPLIT_OF_NAME, LayoutError, Split, is_image
 from pipelines.datasets.pseudonyms import pseudonym
@@ -37,6 +37,7 @@ class Pair:
         split: The split that the layout or the table puts it in.
         patient: Pseudonym of the person; None when nothing but the name may tell it.
         fold: The fold that a table puts it in.
+        columns: Further columns of the table.
     """
 
     image: Path
@@ -45,6 +46,7 @@ class Pair:
     split: Split | None = None
     patient: str | None = None
     fold: str | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Problem(NamedTuple):

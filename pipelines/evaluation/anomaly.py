@@ -183,7 +183,12 @@ def evaluate_anomalies(
     if cases.has_both:
         for name, values in every.items():
             found = _decision_figures(
-                cases, values, threshold=point.threshold, resamples=resamples, seed=seed
+                cases.labels,
+                values,
+                groups=cases.groups,
+                threshold=point.threshold,
+                resamples=resamples,
+                seed=seed,
             )
             others[name.value] = found["auroc"]
             if name is point.score:
@@ -197,6 +202,27 @@ def evaluate_anomalies(
         others=others,
         resamples=resamples,
         seed=seed,
+    )
+
+
+def figures_of_part(evaluation: AnomalyEvaluation, places: Integers) -> dict[str, Figure]:
+    """Compute how well the score tells some of the films apart, at the same threshold.
+
+    Args:
+        evaluation: Of all films.
+        places: Which of them, at least one.
+
+    Returns:
+        The figures of `DECISIONS`; those that need films of both kinds are None without them.
+    """
+    cases = evaluation.cases
+    return _decision_figures(
+        cases.labels[places],
+        evaluation.scores[places],
+        groups=[cases.groups[place] for place in places],
+        threshold=evaluation.point.threshold,
+        resamples=evaluation.resamples,
+        seed=evaluation.seed,
     )
 
 
@@ -246,15 +272,21 @@ def _threshold(
 
 
 def _decision_figures(
-    cases: AnomalyCases, scores: Floats, *, threshold: float, resamples: int, seed: int
+    labels: Integers,
+    scores: Floats,
+    *,
+    groups: Sequence[str],
+    threshold: float,
+    resamples: int,
+    seed: int,
 ) -> dict[str, Figure]:
-    question = OneAgainstRest(_question(cases.labels, scores, threshold))
+    question = OneAgainstRest(_question(labels, scores, threshold))
 
     def statistic(weights: Floats) -> Mapping[str, Floats]:
         with np.errstate(divide="ignore", invalid="ignore"):
             return question.of_class(weights)
 
-    return _with_intervals(statistic, cases.groups, resamples=resamples, seed=seed)
+    return _with_intervals(statistic, groups, resamples=resamples, seed=seed)
 
 
 def _question(labels: Integers, scores: Floats, threshold: float) -> Question:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from pipelines.datasets.anomaly import CLASSES
 from pipelines.evaluation import anomaly_plots as plots
 from pipelines.evaluation.anomaly import (
     AnomalyEvaluation,
+    figures_of_part,
     threshold_origin,
 )
+from pipelines.evaluation.figures import TITLES
 from pipelines.evaluation.prediction_table import table_filename, table_number
+from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
 from pipelines.training.reconstruction_metrics import MEASURES
 
@@ -36,15 +40,19 @@ def anomaly_cells(
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
+def write_anomalies(
+    output_dir: Path, evaluation: AnomalyEvaluation, *, columns: Columns | None = None
+) -> None:
     """Write all that a reader may want to see, pictures of single films apart.
 
     `metrics.json`, `metrics.csv`, `predictions.csv`, `scores.png`, and where both kinds of film
-    are there `roc.png` and `precision_recall.png`.
+    are there `roc.png` and `precision_recall.png`, with columns `subgroups.csv` and
+    `subgroups.png`.
 
     Args:
         output_dir: Folder to write to; made if missing.
         evaluation: The evaluation.
+        columns: What subgroups are told by.
     """
     write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
@@ -61,6 +69,16 @@ def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
     if evaluation.cases.has_both:
         plots.draw_anomaly_roc(output_dir / "roc.png", evaluation)
         plots.draw_anomaly_precision_recall(output_dir / "precision_recall.png", evaluation)
+        write_subgroups(
+            output_dir,
+            measure_subgroups(
+                columns or {},
+                evaluation.cases.groups,
+                measure=partial(figures_of_part, evaluation),
+            ),
+            shown={name: TITLES[name] for name in ("auroc", "sensitivity", "specificity")},
+            heading=f"Subgroups · {evaluation.split}",
+        )
 
 
 def _metrics(evaluation: AnomalyEvaluation) -> dict[str, object]:

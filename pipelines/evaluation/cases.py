@@ -1,7 +1,7 @@
 """What an evaluation is computed from: labelled cases and what the network said about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,20 @@ class Cases:
     def __len__(self) -> int:
         """Return the number of cases."""
         return len(self.filenames)
+
+    def take(self, places: Integers) -> "Cases":
+        """Return some of the cases.
+
+        Args:
+            places: Which, at least one.
+        """
+        return replace(
+            self,
+            filenames=tuple(self.filenames[place] for place in places),
+            groups=tuple(self.groups[place] for place in places),
+            labels=self.labels[places],
+            logits=self.logits[places],
+        )
 
     @classmethod
     def of(

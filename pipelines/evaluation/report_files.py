@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.evaluation import plots
-from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.cases import TWO_CLASSES, Cases, Integers
 from pipelines.evaluation.classification import Evaluation, evaluate, threshold_origin
 from pipelines.evaluation.decision_files import write_decision_curves
-from pipelines.evaluation.figures import figure_titles
+from pipelines.evaluation.figures import TITLES, Figure, figure_titles
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
+from pipelines.evaluation.questions import POSITIVE
+from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
 
 
@@ -22,19 +24,22 @@ def write_evaluation(
     operating_point: OperatingPoint,
     *,
     split: str,
+    columns: Columns | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate cases and write all that a reader may want to see.
 
     `metrics.json`, `metrics.csv`, `predictions.csv`, `confusion_matrix.csv`,
     `confusion_matrix.png`, `scores.png`, `reliability.png`, and where every class has cases
-    `roc.png`, `precision_recall.png`, `decision_curve.csv` and `decision_curve.png`.
+    `roc.png`, `precision_recall.png`, `decision_curve.csv` and `decision_curve.png`; with columns
+    `subgroups.csv` and `subgroups.png`.
 
     Args:
         output_dir: Folder to write to; made if missing.
         cases: Labelled cases.
         operating_point: Chosen on validation cases, used unchanged.
         split: Name of the split the cases are from.
+        columns: What subgroups are told by.
         seed: Of the bootstrap.
 
     Returns:
@@ -47,10 +52,10 @@ def write_evaluation(
         ["metric", "value", "ci_low", "ci_high", "title"],
         _metric_rows(evaluation),
     )
-    columns = prediction_columns(cases.classes)
+    name, *others = prediction_columns(cases.classes)
     write_csv(
         output_dir / "predictions.csv",
-        [columns[0], "label", *columns[1:]],
+        [name, "label", *others],
         _prediction_rows(cases, operating_point),
     )
     _write_confusion_matrix(output_dir / "confusion_matrix.csv", evaluation)
@@ -63,7 +68,33 @@ def write_evaluation(
             output_dir / "precision_recall.png", cases, evaluation=evaluation
         )
         write_decision_curves(output_dir, cases, evaluation=evaluation)
+    _write_subgroups(output_dir, cases, columns or {}, evaluation=evaluation)
     return evaluation
+
+
+def _write_subgroups(
+    folder: Path, cases: Cases, columns: Columns, *, evaluation: Evaluation
+) -> None:
+    """Write the figures of two classes, or of the means and of the positive classes together."""
+    point = evaluation.operating_point
+    together = len(cases.classes) > TWO_CLASSES and point.positive_classes
+    suffixes = ("", f"_{POSITIVE}") if together else ("",)
+    names = [name + suffix for suffix in suffixes for name in TITLES]
+    titles = figure_titles(cases.classes, point.positive_classes)
+
+    def measure(places: Integers) -> dict[str, Figure]:
+        figures = point.figures_of(
+            cases.take(places), resamples=evaluation.resamples, seed=evaluation.seed
+        )
+        return {name: figures[name] for name in names}
+
+    shown = [name + suffixes[-1] for name in ("auroc", "sensitivity", "specificity")]
+    write_subgroups(
+        folder,
+        measure_subgroups(columns, cases.groups, measure=measure),
+        shown={name: titles[name] for name in shown},
+        heading=f"Subgroups · {evaluation.split}",
+    )
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, object]:

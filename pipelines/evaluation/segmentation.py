@@ -6,7 +6,7 @@ each structure counts alike. Intervals come from resampling patients.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.bootstrap import bootstrap_intervals
-from pipelines.evaluation.cases import Floats
+from pipelines.evaluation.cases import Floats, Integers
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.regions import Mask
 from pipelines.evaluation.segmentation_figures import RegionAgreement, Tolerance, compare_masks
@@ -78,6 +78,22 @@ class SegmentationCases:
     def __len__(self) -> int:
         """Return the number of films."""
         return len(self.filenames)
+
+    def take(self, places: Integers) -> "SegmentationCases":
+        """Return some of the films.
+
+        Args:
+            places: Which, at least one.
+        """
+        return replace(
+            self,
+            filenames=tuple(self.filenames[place] for place in places),
+            groups=tuple(self.groups[place] for place in places),
+            figures={name: values[places] for name, values in self.figures.items()},
+            components=self.components[places],
+            missed=self.missed[places],
+            invented=self.invented[places],
+        )
 
     def of_film(self, name: str) -> Floats:
         """Return the mean of a figure over the structures of each film.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.evaluation.cases import Integers
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.prediction_table import table_filename, table_number
 from pipelines.evaluation.segmentation import (
@@ -23,6 +24,7 @@ from pipelines.evaluation.segmentation import (
 )
 from pipelines.evaluation.segmentation_figures import DICE_EPSILON, Tolerance
 from pipelines.evaluation.segmentation_plots import draw_case, draw_structures
+from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
 
 _LOWEST = 4
@@ -37,13 +39,15 @@ def evaluate_segmentation(
     split: str,
     seed: int = 0,
     tolerance: Tolerance | None = None,
+    columns: Columns | None = None,
     worst: int = 5,
 ) -> SegmentationEvaluation:
     """Evaluate films one at a time and write all that a reader may want to see.
 
     `metrics.json`, `metrics.csv` (a row a structure, and their mean), `cases.csv` (a row a film), a
     picture of Dice, surface Dice and HD95 by structure, and under `cases/` the films with the
-    lowest Dice and a median one, each beside its true and its predicted outlines.
+    lowest Dice and a median one, each beside its true and its predicted outlines; with columns
+    `subgroups.csv` and `subgroups.png`.
 
     Args:
         films: Taken one at a time; their masks are let go of at once.
@@ -52,6 +56,7 @@ def evaluate_segmentation(
         split: Name of the split the films are from.
         seed: Of the bootstrap.
         tolerance: Of surface Dice; None for the default one.
+        columns: What subgroups are told by, in the order of the films.
         worst: How many of the films with the lowest Dice are drawn.
 
     Returns:
@@ -75,7 +80,26 @@ def evaluate_segmentation(
     _write_films(output_dir / "cases.csv", cases)
     for figure in ("dice", "surface_dice", f"hd95_{cases.unit}"):
         draw_structures(output_dir / f"{figure}.png", cases, evaluation=evaluation, figure=figure)
+    _write_subgroups(output_dir, cases, columns or {}, evaluation=evaluation)
     return evaluation
+
+
+def _write_subgroups(
+    folder: Path, cases: SegmentationCases, columns: Columns, *, evaluation: SegmentationEvaluation
+) -> None:
+    """Write the means over structures of every subgroup."""
+    titles = figure_titles(cases.unit, cases.tolerance)
+
+    def measure(places: Integers) -> Mapping[str, Figure]:
+        options = {"resamples": evaluation.resamples, "seed": evaluation.seed}
+        return evaluate_cases(cases.take(places), split=evaluation.split, **options).figures
+
+    write_subgroups(
+        folder,
+        measure_subgroups(columns, cases.groups, measure=measure),
+        shown={name: titles[name] for name in ("dice", "surface_dice")},
+        heading=f"Subgroups · {evaluation.split}, mean of {len(cases.classes)} structures",
+    )
 
 
 def format_segmentation(evaluation: SegmentationEvaluation) -> str:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from pipelines.errors import InputError, Reason
-from pipelines.ingest.dicom import inspect_dicom, read_dicom
+from pipelines.ingest.dicom import DicomHeader, inspect_dicom, read_dicom
 from pipelines.ingest.guard import guard_input
 from pipelines.ingest.raster import read_raster
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.ingest.volume import read_volume
-from pipelines.radiograph import Identity, Radiograph
+from pipelines.radiograph import Radiograph
 
 _VOLUME_FORMATS = frozenset({FileFormat.NIFTI, FileFormat.METAIMAGE, FileFormat.NRRD})
 
@@ -44,17 +44,17 @@ def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
         return read_raster(path)
 
 
-def read_identity(path: Path | str) -> Identity | None:
-    """Read whose film a file holds, without decoding its pixels.
+def read_header(path: Path | str) -> DicomHeader | None:
+    """Read what the header of a file says, without decoding its pixels.
 
     Args:
         path: The file; what is no film is refused as in `read_radiograph`.
 
     Returns:
-        The identity from a DICOM header; None for formats that carry none.
+        The header of a DICOM file: whose film it is, and more; None for formats that have none.
     """
     path = Path(path)
     if sniff(path) is not FileFormat.DICOM:
         return None
     with guard_input():
-        return inspect_dicom(path).identity
+        return inspect_dicom(path)

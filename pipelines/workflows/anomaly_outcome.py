@@ -57,6 +57,7 @@ class AnomalyOutcome(Ending):
             with the highest AUROC on validation films, and without labels `combined`.
         criterion: How the threshold is chosen after training.
         target: What the criterion shall reach.
+        subgroups: Columns of the data that figures are told by, see `Ending`.
         seed: Seed of the bootstrap intervals.
 
     Raises:
@@ -78,6 +79,7 @@ class AnomalyOutcome(Ending):
         score: str | None = None,
         criterion: Criterion = "youden",
         target: float | None = None,
+        subgroups: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
         if score is not None and score not in set(AnomalyScore):
@@ -90,6 +92,7 @@ class AnomalyOutcome(Ending):
             evaluator=evaluator,
             split=split,
             weights=weights,
+            subgroups=subgroups,
         )
         self.reference = reference
         self.dataset = dataset
@@ -108,6 +111,7 @@ class AnomalyOutcome(Ending):
             ConfigurationError: If criterion and target do not go together.
         """
         check_target(self.criterion, self.target)
+        self.subgroup_columns()
 
     def check_evaluation(self) -> None:
         """Refuse an evaluation that could not be finished, before anything is read.
@@ -120,6 +124,7 @@ class AnomalyOutcome(Ending):
         AnomalyPoint.beside(self.given_weights()).require_input(
             image_size=self.image_size, clahe=self.clahe, clip_limit=self.clip_limit
         )
+        self.subgroup_columns()
 
     def finish(self) -> None:
         """End a training run.
@@ -206,7 +211,7 @@ class AnomalyOutcome(Ending):
     def _write(self, cases: AnomalyCases, point: AnomalyPoint) -> None:
         split = self.split_name
         evaluation = evaluate_anomalies(cases, point, split=split, seed=self.seed)
-        write_anomalies(self.folder, evaluation)
+        write_anomalies(self.folder, evaluation, columns=self.subgroup_columns())
         self._draw(evaluation)
         logger.info("%s", format_anomalies(evaluation))
         logger.info("Figures, tables and pictures: %s", self.folder)

@@ -1,10 +1,12 @@
 """What the ends of all runs share: the best weights, the guard, the curves."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from pipelines.datasets.traits import columns_of
 from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
@@ -28,6 +30,8 @@ class Ending:
         split: Which films the evaluator has: `val` after training.
         weights: The weights that are evaluated; their operating point stands beside them.
         checkpoint_dir: Folder of the run's checkpoints; by default `checkpoints` in `output_dir`.
+        subgroups: Columns of the data that figures are told by; None takes those that identify
+            nobody and have 2 to 12 values, an empty list none.
     """
 
     def __init__(
@@ -38,12 +42,14 @@ class Ending:
         split: str,
         weights: str | Path | None,
         checkpoint_dir: str | Path | None = None,
+        subgroups: Sequence[str] | None = None,
     ) -> None:
         self.folder = Path(output_dir)
         self.evaluator = evaluator
         self.split = split
         self.weights = None if weights is None else Path(weights)
         self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
+        self.subgroups = None if subgroups is None else tuple(subgroups)
 
     @property
     def split_name(self) -> str:
@@ -61,6 +67,13 @@ class Ending:
         """The films that the evaluator has."""
         films: RadiographDataset = self.evaluator.data_loader.dataset
         return films
+
+    def subgroup_columns(self) -> dict[str, list[str]]:
+        """Return what subgroups are told by: a value for each film, by column.
+
+        A named column that is not there, or that identifies people, is refused.
+        """
+        return columns_of(self.films.data, self.subgroups)
 
     def keep_best_weights(self) -> None:
         """Write the best epoch's weights as `model.pt`, and let the evaluator have them.

@@ -43,6 +43,7 @@ class Outcome(Ending):
             that have figures of their own; of two classes it is the second.
         threshold: What given weights are evaluated with in place of their own; None uses that.
         preprocessing: What `class_info.json` says of the network's input besides its size.
+        subgroups: Columns of the data that figures are told by, see `Ending`.
         seed: Seed of the bootstrap intervals.
     """
 
@@ -60,6 +61,7 @@ class Outcome(Ending):
         positive_classes: Sequence[str] = (),
         threshold: float | None = None,
         preprocessing: Mapping[str, object] | None = None,
+        subgroups: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -67,6 +69,7 @@ class Outcome(Ending):
             evaluator=evaluator,
             split=split,
             weights=weights,
+            subgroups=subgroups,
         )
         self.dataset = dataset
         self.train_dataset = train_dataset
@@ -96,6 +99,7 @@ class Outcome(Ending):
                 target=self.target,
                 positive_classes=self.positive_classes,
             )
+        self.subgroup_columns()
         self._require_every_class("train")
         self._require_every_class(self.split)
         self.films.read_all()
@@ -112,6 +116,7 @@ class Outcome(Ending):
                 classes ask for.
         """
         point = give_threshold(OperatingPoint.beside(self.given_weights()), self.threshold)
+        self.subgroup_columns()
         self.films.read_all()
         require_input_size(point.input_size, self._film.shape)
         self._require_outputs()
@@ -189,7 +194,9 @@ class Outcome(Ending):
 
     def _write(self, cases: Cases, point: OperatingPoint) -> None:
         split = self.split_name
-        evaluation = write_evaluation(self.folder, cases, point, split=split, seed=self.seed)
+        evaluation = write_evaluation(
+            self.folder, cases, point, split=split, columns=self.subgroup_columns(), seed=self.seed
+        )
         size = dict(zip(("channels", "height", "width"), self._film.shape, strict=True))
         write_class_info(
             self.folder / "class_info.json", point, preprocessing={**size, **self.preprocessing}

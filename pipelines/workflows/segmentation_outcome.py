@@ -1,7 +1,7 @@
 """What the training of a segmentation ends with, and what its evaluation is."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class SegmentationOutcome(Ending):
         choose_thresholds: Choose a threshold for each structure on validation films; otherwise all
             are decided at even odds.
         largest_piece: Keep the largest connected part of each structure alone.
+        subgroups: Columns of the data that figures are told by, see `Ending`.
         seed: Seed of the bootstrap intervals.
     """
 
@@ -64,6 +65,7 @@ class SegmentationOutcome(Ending):
         checkpoint_dir: str | Path | None = None,
         choose_thresholds: bool = True,
         largest_piece: bool = True,
+        subgroups: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -72,6 +74,7 @@ class SegmentationOutcome(Ending):
             split=split,
             weights=weights,
             checkpoint_dir=checkpoint_dir,
+            subgroups=subgroups,
         )
         self.dataset = dataset
         self.train_dataset = train_dataset
@@ -86,6 +89,7 @@ class SegmentationOutcome(Ending):
             ConfigurationError: If the network does not have a channel for each class, or does not
                 take films of this size.
         """
+        self.subgroup_columns()
         classes = self.dataset.classes
         film = self.evaluator.data_loader.dataset[0]["image"]
         try:
@@ -202,6 +206,7 @@ class SegmentationOutcome(Ending):
             classes=point.classes,
             output_dir=self.folder,
             split=self.split_name,
+            columns=self.subgroup_columns(),
             seed=self.seed,
         )
         logger.info("%s", format_segmentation(evaluation))
