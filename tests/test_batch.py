@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,22 @@ def test_tables_summary_and_picture(bundle, films, tmp_path):
     assert len(summary["weights_sha256"]) == 64
     assert summary["films_per_second"] > 0
     assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 1000
+
+
+def test_a_report_holds_every_film_also_those_of_an_earlier_run(bundle, films, tmp_path):
+    output = tmp_path / "out"
+    predict(bundle, films, output)
+    held = r'id="thumbnails">(.*?)</script>'
+    first = json.loads(re.search(held, (output / "report.html").read_text("utf-8"))[1])
+    assert all(first)
+    write_png(films / "later.png", seed=20)
+    predict(bundle, films, output)
+    later = json.loads(re.search(held, (output / "report.html").read_text("utf-8"))[1])
+    assert len(later) == len(first) + 1
+    assert set(first) < set(later)
+    predict(bundle, films, tmp_path / "none", **{"evaluator::report": False})
+    left = {path.name for path in (tmp_path / "none").iterdir()}
+    assert not left & {"report.html", ".thumbnails.jsonl"}
 
 
 def test_an_overlay_is_merged_after_the_configuration(bundle, films, tmp_path):

@@ -26,6 +26,7 @@ LAYERS = (
     {"datasets", "transforms"},
     {"networks", "training"},
     {"evaluation"},
+    {"reports"},
     {"workflows"},
     {"results"},
     {"inference"},

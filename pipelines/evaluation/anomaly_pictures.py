@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.files import whole_file
+from pipelines.evaluation.drawing import save_sheet
 
 Plane = npt.NDArray[np.float32]
 
@@ -23,7 +23,7 @@ PANEL_SIDE = 384
 
 _GAP, _HEADER, _BAR, _LEGEND = 12, 30, 14, 46
 _GROUND, _TEXT, _MUTED = "#121417", "#F4F4F4", "#A9AFB6"
-_COLOURS = "inferno"
+_COLOURS, _PANELS = "inferno", "panels"
 _SMOOTHING = 0.008
 _VISIBLE = 0.15
 
@@ -46,7 +46,7 @@ def draw_anomaly(
         title: What was found, in one line.
 
     Returns:
-        An RGB picture.
+        An RGB picture, which knows where its panels lie.
     """
     longest = max(original.shape)
     height, width = (max(1, round(n * PANEL_SIDE / longest)) for n in original.shape)
@@ -59,11 +59,14 @@ def draw_anomaly(
     )
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, 8), title, fill=_TEXT, font=_font(15))
+    boxes = []
     names = ("Film", "Reconstruction", "Error")
     for place, (panel, name) in enumerate(zip(panels, names, strict=True)):
         left = _GAP + place * (width + _GAP)
         draw.text((left, _HEADER + 6), name, fill=_MUTED, font=_font(13))
         sheet.paste(Image.fromarray(panel), (left, 2 * _HEADER))
+        boxes.append((left, 2 * _HEADER, left + width, 2 * _HEADER + height))
+    sheet.info[_PANELS] = boxes
     _draw_legend(sheet, left=2 * (width + _GAP) + _GAP, width=width, error_scale=error_scale)
     return sheet
 
@@ -78,8 +81,7 @@ def heat_map(film: Plane, reconstruction: Plane, *, error_scale: float) -> Plane
 
 def write_picture(path: Path, picture: Image.Image) -> None:
     """Write a picture as PNG, whole or not at all."""
-    with whole_file(path) as temporary:
-        picture.save(temporary, format="PNG")
+    save_sheet(path, picture, picture.info.get(_PANELS, ()))
 
 
 def stack_pictures(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -1,14 +1,38 @@
 """What pictures of films are put together from: films on a panel, and lettering."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
+from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
 
 GROUND, PANEL, TEXT, MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
+
+PANELS_KEY = "plainfilm:panels"
+"""Text of a PNG that says where its panels lie: a list of left, top, right and bottom in pixels."""
+
+
+def save_sheet(
+    path: Path, sheet: Image.Image, panels: Sequence[tuple[int, int, int, int]] = ()
+) -> None:
+    """Write a picture of several panels as PNG, whole or not at all.
+
+    Args:
+        path: Where to write.
+        sheet: The picture.
+        panels: Left, top, right and bottom of each panel, so that they can be shown alone.
+    """
+    told = PngInfo()
+    if panels:
+        told.add_text(PANELS_KEY, json.dumps([list(box) for box in panels]))
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG", pnginfo=told)
 
 
 def letterboxed(pixels: Pixels, side: int) -> Image.Image:

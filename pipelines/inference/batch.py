@@ -31,6 +31,8 @@ from pipelines.inference.thumbnails import Picture, Thumbnails, stretched
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Prediction, Refusal
 from pipelines.progress import progress
+from pipelines.reports.page import draw_report
+from pipelines.reports.thumbnails import ThumbnailFile
 from pipelines.results.overlays import write_contact_sheet
 from pipelines.results.tables import write_batch
 from pipelines.workflows.bundle import Bundle, read_metadata
@@ -99,9 +101,10 @@ class BatchPredictor:
         output_dir: Folder for the results.
         additions: What is added to each record, in this order: a guard's mark, explanations.
         restart: Forget what an earlier run has done.
+        report: Whether `report.html` is drawn.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a configuration sets
         self,
         dataset: RadiographFolder,
         engine: TorchEngine,
@@ -112,6 +115,7 @@ class BatchPredictor:
         output_dir: str,
         additions: Sequence[Addition] = (),
         restart: bool = False,
+        report: bool = True,
     ) -> None:
         self.dataset = dataset
         self.engine = engine
@@ -121,6 +125,7 @@ class BatchPredictor:
         self.output = Path(output_dir)
         self.additions = tuple(additions)
         self.restart = restart
+        self.report = report
 
     def run(self) -> Mapping[str, Any]:
         """Predict every film that has no prediction yet, then write everything.
@@ -149,6 +154,7 @@ class BatchPredictor:
         records = {place: record for place, record in found.items() if isinstance(record, kinds)}
         todo = [film for film in films if film.position not in records]
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
+        kept = ThumbnailFile(self.output, anew=not len(journal))
 
         reading = time.monotonic()
         predicted = self._predict(todo, journal)
@@ -156,6 +162,9 @@ class BatchPredictor:
             records[film.position] = record
             if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
                 thumbnails.offer(film.position, prepared.image)
+                if self.report:
+                    pixels = stretched(prepared.image)
+                    kept.add(prepared.filename, pixels, size=prepared.original_size)
         seconds = time.monotonic() - reading
 
         speed = {
@@ -165,7 +174,11 @@ class BatchPredictor:
         }
         with output_errors():
             self._draw(records, thumbnails)
-            return self._write([records[film.position] for film in films], about | speed)
+            summary = self._write([records[film.position] for film in films], about | speed)
+        if self.report:
+            title = f"{summary['bundle']} {summary['bundle_version']}"
+            draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read())
+        return summary
 
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from pipelines.evaluation.drawing import GROUND, MUTED, font
+from pipelines.evaluation.drawing import GROUND, MUTED, font, save_sheet
 from pipelines.evaluation.region_pictures import (
     COLOURS,
     Outline,
@@ -17,7 +17,6 @@ from pipelines.evaluation.region_pictures import (
     film_picture,
     in_picture,
 )
-from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
 
 _GAP, _LEADER_GAP = 16, 8
@@ -39,9 +38,7 @@ def write_overlay(
         structures: Name and outline of each, in class order; None where it was not found.
         longest: Length of the longer side of the film in the picture, in pixels.
     """
-    sheet = _sheet(*film_picture(pixels, longest), structures)
-    with whole_file(path) as temporary:
-        sheet.save(temporary, format="PNG")
+    save_sheet(path, *_sheet(*film_picture(pixels, longest), structures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,8 @@ class _PlacedLabel:
 
 def _sheet(
     plain: Picture, scale: float, structures: Sequence[tuple[str, Outline | None]]
-) -> Image.Image:
+) -> tuple[Image.Image, list[tuple[int, int, int, int]]]:
+    """Draw the sheet; say where both pictures of the film lie on it."""
     height, width = plain.shape[:2]
     labels = [
         _Label(name, number, *in_picture(traced.centre, scale))
@@ -118,7 +116,7 @@ def _sheet(
         if letters.getlength(text) > sheet.width - 2 * _GAP:
             text = f"not found: {len(missing)} of {len(structures)}"
         draw.text((_GAP, tall + 2 * _GAP), text, fill=MUTED, font=letters)
-    return sheet
+    return sheet, [(left, rows.start, left + width, rows.stop) for left in (_GAP, first)]
 
 
 def _with_lines(canvas: Picture, placed: Sequence[_PlacedLabel]) -> Picture:

@@ -8,8 +8,15 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, letterboxed, shortened
-from pipelines.files import whole_file
+from pipelines.evaluation.drawing import (
+    GROUND,
+    MUTED,
+    TEXT,
+    font,
+    letterboxed,
+    save_sheet,
+    shortened,
+)
 from pipelines.radiograph import Pixels
 
 _COLOURS = "inferno"
@@ -61,8 +68,8 @@ def write_explanation(
     draw.text((_GAP, 12), shortened(title, large, room), fill=TEXT, font=large)
     draw.text((_GAP, 38), shortened(filename, small, room), fill=MUTED, font=small)
     _draw_legend(sheet, (_GAP, _HEADER + height + 12), room)
-    with whole_file(path) as temporary:
-        sheet.save(temporary, format="PNG")
+    lefts = (_GAP, width + 2 * _GAP)
+    save_sheet(path, sheet, [(left, _HEADER, left + width, _HEADER + height) for left in lefts])
 
 
 def _covered(film: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

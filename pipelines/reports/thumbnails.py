@@ -1,0 +1,98 @@
+"""Small pictures of films, kept beside the tables so that a run that goes on has them all."""
+
+import base64
+import io
+import json
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pipelines.evaluation.prediction_table import table_filename
+from pipelines.radiograph import Pixels
+
+FILE_NAME = ".thumbnails.jsonl"
+SIDE = 96
+"""Longer side of a thumbnail in pixels."""
+MOST = 20_000
+"""Films of which a thumbnail is kept: about 40 MB on disk."""
+
+_QUALITY = 60
+_log = logging.getLogger(__name__)
+
+
+class ThumbnailFile:
+    """A line a film: its name as tables have it, and its thumbnail. A second line replaces a first.
+
+    A thumbnail that cannot be written is left out with a warning; no run is lost for one.
+
+    Args:
+        folder: Where the file stands.
+        anew: Forget what is there.
+    """
+
+    def __init__(self, folder: Path, *, anew: bool = False) -> None:
+        self._path = folder / FILE_NAME
+        self._count = 0
+        if anew:
+            self._path.unlink(missing_ok=True)
+
+    def add(self, filename: str, pixels: Pixels, *, size: tuple[int, int] | None = None) -> None:
+        """Keep the thumbnail of a film.
+
+        Args:
+            filename: Of the film.
+            pixels: 0 to 1, (1 or 3, height, width).
+            size: Height and width of the film itself, whose aspect ratio is shown.
+        """
+        if self._count >= MOST:
+            return
+        self._count += 1
+        line = {"filename": table_filename(filename), "webp": encode(shrunk(pixels, size))}
+        try:
+            with self._path.open("a", encoding="utf-8") as kept:
+                kept.write(json.dumps(line) + "\n")
+        except OSError as error:
+            _log.warning("a thumbnail was not kept: %s", error.strerror)
+
+    def read(self) -> dict[str, str]:
+        """Return what is there: WebP in base64 by file name; damaged lines are passed over."""
+        try:
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return {}
+        found = {}
+        for line in lines:
+            try:
+                kept = json.loads(line)
+                found[str(kept["filename"])] = str(kept["webp"])
+            except (ValueError, KeyError, TypeError):
+                continue  # the last line of a process that was killed
+        return found
+
+
+def shrunk(pixels: Pixels, size: tuple[int, int] | None = None) -> Image.Image:
+    """Return a film as a thumbnail.
+
+    Args:
+        pixels: 0 to 1, (1 or 3, height, width).
+        size: Height and width whose aspect ratio is shown; None takes that of the pixels.
+
+    Returns:
+        A picture whose longer side is `SIDE`.
+    """
+    height, width = size or pixels.shape[1:]
+    scale = SIDE / max(height, width)
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    planes = levels[0] if levels.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, -1))
+    return Image.fromarray(cv2.resize(planes, target, interpolation=cv2.INTER_AREA))
+
+
+def encode(picture: Image.Image, *, quality: int = _QUALITY) -> str:
+    """Return a picture as WebP in base64."""
+    held = io.BytesIO()
+    picture.save(held, format="WEBP", quality=quality, method=2)
+    return base64.b64encode(held.getvalue()).decode("ascii")
