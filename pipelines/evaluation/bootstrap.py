@@ -42,6 +42,27 @@ def bootstrap_intervals(
         Low and high end by name; None with fewer than two patients, and where more than a tenth
         of the resamples leave the value undefined.
     """
+    drawn = bootstrap_values(statistic, groups, resamples=resamples, seed=seed)
+    if len(set(groups)) == 1:
+        return dict.fromkeys(drawn)
+    return {name: interval_of(values, level) for name, values in drawn.items()}
+
+
+def bootstrap_values(
+    statistic: Statistic, groups: Sequence[str], *, resamples: int = 2000, seed: int = 0
+) -> dict[str, Floats]:
+    """Compute a statistic for each resample.
+
+    Args:
+        statistic: What to compute from weights.
+        groups: Patient of each case; the order is that of the columns of the weights.
+        resamples: How often to draw.
+        seed: Equal seeds and groups give equal resamples, so that what two statistics say of one
+            resample can be set against each other.
+
+    Returns:
+        (resamples,) by name; NaN where undefined.
+    """
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     n_groups = int(member.max()) + 1
     generator = np.random.default_rng(seed)
@@ -52,12 +73,19 @@ def bootstrap_intervals(
         counts = generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=rows)
         for name, values in statistic(counts[:, member].astype(np.float64)).items():
             drawn.setdefault(name, []).append(values)
-    if n_groups == 1:
-        return dict.fromkeys(drawn)
-    return {name: _interval(np.concatenate(parts), level) for name, parts in drawn.items()}
+    return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 
-def _interval(values: Floats, level: float) -> tuple[float, float] | None:
+def interval_of(values: Floats, level: float = 0.95) -> tuple[float, float] | None:
+    """Return the percentile interval of what resamples gave.
+
+    Args:
+        values: (resamples,), NaN where undefined.
+        level: Share of the resamples within the interval.
+
+    Returns:
+        Low and high end; None where more than a tenth of the resamples are undefined.
+    """
     defined = values[~np.isnan(values)]
     if len(defined) < (1 - LARGEST_UNDEFINED_SHARE) * len(values):
         return None

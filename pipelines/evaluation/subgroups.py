@@ -30,7 +30,7 @@ Columns = Mapping[str, Sequence[str]]
 Measure = Callable[[Integers], Mapping[str, Figure]]
 """From the places of films to their figures by name."""
 
-_LONGEST = 28
+_LONGEST = 36
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,24 @@ from pipelines.errors import (
     RunError,
     refusal_behind,
 )
-from pipelines.evaluation.comparison import ComparedRun, format_comparison, write_comparison
+from pipelines.evaluation.comparison import (
+    ComparedRun,
+    compared_figures,
+    format_comparison,
+    write_comparison,
+)
+from pipelines.evaluation.paired import PairedDifference, format_pairs, write_pairs
 from pipelines.files import write_json, write_text
 from pipelines.workflows.experiment import Cell, Experiment, read_experiment
 from pipelines.workflows.finished_run import METRICS, FinishedRun, read_run
+from pipelines.workflows.pairing import pair_runs
 from pipelines.workflows.run import evaluate, train
 
 logger = logging.getLogger(__name__)
 
 _EXPERIMENT_SUFFIXES = (".yaml", ".yml")
 _SETTINGS = "experiment.json"
+_SHOWN = {"auroc": "AUROC", "auroc_positive": "AUROC, positive classes", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +41,29 @@ class Comparison:
     Attributes:
         runs: Rows of the table.
         problems: A sentence for each run that is not among them.
+        pairs: Each run against those before it, film by film.
     """
 
     runs: tuple[ComparedRun, ...]
     problems: tuple[str, ...]
+    pairs: tuple[PairedDifference, ...] = ()
 
     @property
     def table(self) -> str:
-        """The table as text."""
-        return format_comparison(self.runs)
+        """The table as text, differences between runs below it."""
+        table = format_comparison(self.runs)
+        if not self.pairs:
+            return table
+        shown = {name: title for name, title in _SHOWN.items() if name in self.runs[0].figures}
+        told = shown or compared_figures(self.runs)
+        return f"{table}\n\n{format_pairs(self.pairs, shown=told)}"
 
 
 def compare(sources: Sequence[Path], output_dir: Path, *, data: Path | None = None) -> Comparison:
     """Compare runs that were evaluated on the same films.
 
-    Writes `comparison.txt`, `comparison.csv` and `comparison.png`. A run that cannot be compared
-    is told, and the others go on.
+    Writes `comparison.txt`, `comparison.csv` and `comparison.png`, of two runs or more
+    `comparison_pairs.csv` too. A run that cannot be compared is told, and the others go on.
 
     Args:
         sources: Run folders, and experiment files (`.yaml`), whose runs are trained below
@@ -75,9 +90,12 @@ def compare(sources: Sequence[Path], output_dir: Path, *, data: Path | None = No
     problems += [_on_other_films(each.row, finished[0].row) for each in others]
     if not same:
         raise ConfigurationError(Reason.CONFIGURATION, "\n".join(problems))
-    comparison = Comparison(tuple(each.row for each in same), tuple(problems))
+    rows = tuple(each.row for each in same)
+    comparison = Comparison(rows, tuple(problems), tuple(pair_runs(same)))
     write_text(output_dir / "comparison.txt", comparison.table + "\n")
     write_comparison(output_dir, comparison.runs)
+    if comparison.pairs:
+        write_pairs(output_dir, comparison.pairs)
     return comparison
 
 

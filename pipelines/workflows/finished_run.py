@@ -34,10 +34,12 @@ class FinishedRun:
     Attributes:
         row: Its row of a comparison.
         films: A mark of the very films that its figures are of; equal for equal films.
+        folder: Where its tables are.
     """
 
     row: ComparedRun
     films: str
+    folder: Path
 
 
 def read_run(name: str, folder: Path, *, config: Path | None = None) -> FinishedRun:
@@ -87,7 +89,7 @@ def read_run(name: str, folder: Path, *, config: Path | None = None) -> Finished
     row = ComparedRun(
         name, split, films, figures=figures, parameters=parameters, films_per_second=speed
     )
-    return FinishedRun(row, f"{split} {films} {_films_of(folder)}")
+    return FinishedRun(row, f"{split} {films} {_films_of(folder)}", folder)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

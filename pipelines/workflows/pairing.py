@@ -1,0 +1,63 @@
+"""Finished runs are read film by film, to be compared with each other on the same films."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ConfigurationError
+from pipelines.evaluation.paired import PairedDifference, compare_pairs
+from pipelines.evaluation.prediction_table import table_filename
+from pipelines.evaluation.recorded import paired_run, read_films
+from pipelines.workflows.finished_run import METRICS, FinishedRun
+
+logger = logging.getLogger(__name__)
+
+_DATALIST = "datalist.json"
+_SPLITS = ("training", "validation", "test")
+
+
+def pair_runs(runs: Sequence[FinishedRun]) -> list[PairedDifference]:
+    """Compare runs on the films that they share, patient by patient.
+
+    Patients are those of the first run's `datalist.json`; a film that it does not hold is taken as
+    a patient of its own.
+
+    Args:
+        runs: Of the same films.
+
+    Returns:
+        The differences; none where there are fewer than two runs, or their tables cannot be read.
+    """
+    if len(runs) < 2:  # noqa: PLR2004 - a pair
+        return []
+    try:
+        films = [read_films(run.folder) for run in runs]
+        names = list(films[0])
+        made = [
+            paired_run(run.row.name, [each[name] for name in names], _read(run.folder / METRICS))
+            for run, each in zip(runs, films, strict=True)
+        ]
+    except ConfigurationError as error:
+        logger.warning("not compared film by film: %s", error)
+        return []
+    patients = _patients(runs[0].folder / _DATALIST)
+    unknown = sum(name not in patients for name in names)
+    if unknown:
+        logger.warning("%d films tell no patient: each is taken as one of its own", unknown)
+    return compare_pairs(made, [patients.get(name, name) for name in names])
+
+
+def _patients(datalist: Path) -> dict[str, str]:
+    content = _read(datalist)
+    items = [item for key in _SPLITS for item in content.get(key, ())]
+    return {table_filename(str(item["image"])): str(item["group"]) for item in items}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
