@@ -1,6 +1,6 @@
 """The choice of an operating point on validation cases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,11 +20,15 @@ def choose_operating_point(
     positive_classes: Sequence[str] = (),
     split: str = "validation",
     seed: int = 0,
+    shifted: Mapping[str, Cases] | None = None,
 ) -> OperatingPoint:
     """Fit a calibration and choose a threshold on calibrated probabilities.
 
     The threshold lies midway between two neighbouring probabilities, so that no case of the split
     sits on it, and equal cases give equal thresholds.
+
+    Where shifted copies are given, calibration and threshold are chosen on them and the cases
+    together, each copy counting as much as the film itself.
 
     Args:
         cases: Validation cases of every class.
@@ -35,18 +39,20 @@ def choose_operating_point(
         positive_classes: As the attribute of `OperatingPoint`.
         split: Name of the split the cases are from.
         seed: Of the intervals of the figures.
+        shifted: The same films shown otherwise, by the name of the setting.
 
     Returns:
-        The operating point with its figures on these cases.
+        The operating point with its figures on these cases, copies apart.
 
     Raises:
         ConfigurationError: If criterion, target or temperature are wrong.
         DatasetError: If a class has no case or no threshold reaches the target.
     """
     require_every_class(cases, "to choose an operating point")
+    everything = _together(cases, shifted or {})
     bias = 0.0
     if temperature is None:
-        temperature, bias = fit_calibration(cases)
+        temperature, bias = fit_calibration(everything)
     # Made first, so that a wrong argument is refused before anything is computed from it.
     point = OperatingPoint(
         threshold=None if criterion == "argmax" else 0.5,
@@ -57,16 +63,30 @@ def choose_operating_point(
         target=target,
         bias=bias,
         positive_classes=tuple(positive_classes),
+        shifts=tuple(shifted or ()),
     )
     if criterion != "argmax":
         threshold = choose_threshold(
-            np.isin(cases.labels, point.positive).astype(np.int64),
-            probability_of(point.calibrate(cases.logits), point.positive),
+            np.isin(everything.labels, point.positive).astype(np.int64),
+            probability_of(point.calibrate(everything.logits), point.positive),
             criterion=criterion,
             target=target,
         )
         point = replace(point, threshold=threshold)
     return replace(point, figures=point.figures_of(cases, seed=seed))
+
+
+def _together(cases: Cases, shifted: Mapping[str, Cases]) -> Cases:
+    """Lay films and their copies into one; copies are named after their setting."""
+    names = [f"{setting}/{name}" for setting, each in shifted.items() for name in each.filenames]
+    parts = [cases, *shifted.values()]
+    return Cases(
+        filenames=(*cases.filenames, *names),
+        groups=tuple(group for part in parts for group in part.groups),
+        labels=np.concatenate([part.labels for part in parts]),
+        logits=np.concatenate([part.logits for part in parts]),
+        classes=cases.classes,
+    )
 
 
 def give_threshold(point: OperatingPoint, threshold: float | None) -> OperatingPoint:

@@ -86,6 +86,8 @@ def threshold_origin(evaluation: Evaluation) -> str:
     if point.criterion in {"given", "argmax"}:
         return f"{point.criterion}, not chosen on cases"
     how = point.criterion if point.target is None else f"{point.criterion} {point.target:g}"
+    if point.shifts:
+        how += f" with shifted copies of the films ({len(point.shifts)} settings)"
     if point.split == evaluation.split:
         return f"{how}, chosen on these same cases, so the figures are optimistic"
     return f"{how}, chosen on {point.split} and used unchanged"

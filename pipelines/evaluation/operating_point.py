@@ -29,6 +29,8 @@ from pipelines.files import write_json
 from pipelines.predictions import Classification
 
 _NEEDS_TARGET = ("sensitivity", "specificity", "given")
+_LATER = {"input_size", "shifts"}
+"""Keys that operating points of older weights lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class OperatingPoint:
         figures: What it achieved on that split, by name.
         input_size: Channels, height and width of the films that the network was trained with;
             None where older weights do not say.
+        shifts: Names of the settings whose shifted copies of the films it was chosen on as well.
     """
 
     threshold: float | None
@@ -62,6 +65,7 @@ class OperatingPoint:
     positive_classes: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     input_size: InputSize | None = None
+    shifts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Hold each field against its rule.
@@ -105,6 +109,7 @@ class OperatingPoint:
                 "channels, height and width above 0, or nothing",
                 lambda: self.input_size is None or is_input_size(self.input_size),
             ),
+            "shifts": ("different names", lambda: are_names(self.shifts, at_least=0)),
         }
         for name, (rule, kept) in rules.items():
             if not kept():
@@ -273,7 +278,7 @@ def positive_classes_of(weights: str | Path) -> list[str]:
 def _from_json(name: str, content: object) -> OperatingPoint:
     expected = {each.name for each in fields(OperatingPoint)}
     keys = set(content) if isinstance(content, dict) else set()
-    if not isinstance(content, dict) or keys | {"input_size"} != expected:
+    if not isinstance(content, dict) or keys | _LATER != expected:
         raise ConfigurationError(
             Reason.CONFIGURATION,
             f"expected the keys {', '.join(sorted(expected))} in {name}, "
@@ -290,6 +295,6 @@ def _from_json(name: str, content: object) -> OperatingPoint:
         ) from error
     sequences = {
         key: tuple(content[key]) if isinstance(content[key], list) else content[key]
-        for key in keys & {"classes", "positive_classes", "input_size"}
+        for key in keys & {"classes", "positive_classes", "input_size", "shifts"}
     }
     return OperatingPoint(**content | sequences | {"figures": figures})

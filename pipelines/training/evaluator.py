@@ -56,9 +56,7 @@ class RadiographEvaluator(SupervisedEvaluator):
         device = engine.state.device
         images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
         labels = batchdata[CommonKeys.LABEL].to(device)
-        engine.network.eval()
-        with torch.inference_mode(), autocast(device, enabled=engine.use_amp):
-            predictions = engine.inferer(images, engine.network).float()
+        predictions = engine.answer(images)
         if engine.remembers:
             single = predictions[0].numel() == 1
             self.logits.extend((predictions.reshape(-1) if single else predictions).tolist())
@@ -68,6 +66,19 @@ class RadiographEvaluator(SupervisedEvaluator):
             CommonKeys.LABEL: labels,
             CommonKeys.PRED: predictions,
         }
+
+    def answer(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the network says of films, as it does in a run.
+
+        Args:
+            images: (batch, channel, height, width), on any device.
+        """
+        device = self.state.device
+        self.network.eval()
+        films = images.to(device, memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast(device, enabled=self.use_amp):
+            answer: torch.Tensor = self.inferer(films, self.network).float()
+        return answer
 
 
 def build_evaluator(

@@ -22,7 +22,9 @@ from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.transforms.shifts import Choice, Setting, settings_of
 from pipelines.workflows.ending import SPLIT_NAMES, Ending
+from pipelines.workflows.shifted import shifted_cases
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class Outcome(Ending):
         positive_classes: Those of three classes or more that a threshold is put on together and
             that have figures of their own; of two classes it is the second.
         threshold: What given weights are evaluated with in place of their own; None uses that.
+        shifts: Shifts of the films' look; the operating point is chosen on the validation films and
+            their shifted copies, see `pipelines.transforms.shifts.settings_of`.
         preprocessing: What `class_info.json` says of the network's input besides its size.
         subgroups: Columns of the data that figures are told by, see `Ending`.
         seed: Seed of the bootstrap intervals.
@@ -60,6 +64,7 @@ class Outcome(Ending):
         target: float | None = None,
         positive_classes: Sequence[str] = (),
         threshold: float | None = None,
+        shifts: Choice = False,
         preprocessing: Mapping[str, object] | None = None,
         subgroups: Sequence[str] | None = None,
         seed: int = 0,
@@ -77,6 +82,7 @@ class Outcome(Ending):
         self.target = target
         self.positive_classes = tuple(positive_classes)
         self.threshold = threshold
+        self.shifts = settings_of(shifts)
         self.preprocessing = dict(preprocessing or {})
         self.seed = seed
 
@@ -115,7 +121,7 @@ class Outcome(Ending):
             RunError: If no weights were named, or the network does not have the outputs that the
                 classes ask for.
         """
-        point = give_threshold(OperatingPoint.beside(self.given_weights()), self.threshold)
+        point = self.given_point()
         self.subgroup_columns()
         self.films.read_all()
         require_input_size(point.input_size, self._film.shape)
@@ -131,20 +137,11 @@ class Outcome(Ending):
             RunError: If no epoch was completed.
         """
         self.keep_best_weights()
-        cases = self._cases()
-        point = choose_operating_point(
-            cases,
-            criterion=self.criterion,
-            target=self.target,
-            positive_classes=self.positive_classes,
-            split=self.split_name,
-            seed=self.seed,
-        )
-        channels, height, width = self._film.shape
-        point = replace(point, input_size=(channels, height, width))
+        cases = self.cases()
+        point = self.choose_point(cases, shifted_cases(self.evaluator, cases, self.shifts))
         point.save(self.folder / "operating_point.json")
         self.fit_guard(self.train_dataset)
-        self._write(cases, point)
+        self.write(cases, point)
         self.draw_curves()
 
     def evaluate(self) -> None:
@@ -153,9 +150,34 @@ class Outcome(Ending):
         Raises:
             RunError: If no weights were named.
         """
-        weights = self.given_weights()
-        point = give_threshold(OperatingPoint.beside(weights), self.threshold)
-        self._write(self._cases(), point)
+        self.write(self.cases(), self.given_point())
+
+    def given_point(self) -> OperatingPoint:
+        """Return the operating point of the given weights, with the threshold that was asked for.
+
+        Raises:
+            RunError: If no weights were named.
+        """
+        return give_threshold(OperatingPoint.beside(self.given_weights()), self.threshold)
+
+    def choose_point(self, cases: Cases, shifted: Mapping[Setting, Cases]) -> OperatingPoint:
+        """Choose the operating point by the criterion of the run.
+
+        Args:
+            cases: Validation films.
+            shifted: The same films under shifts, or nothing.
+        """
+        point = choose_operating_point(
+            cases,
+            criterion=self.criterion,
+            target=self.target,
+            positive_classes=self.positive_classes,
+            split=self.split_name,
+            seed=self.seed,
+            shifted={str(setting): each for setting, each in shifted.items()},
+        )
+        channels, height, width = self._film.shape
+        return replace(point, input_size=(channels, height, width))
 
     def _require_every_class(self, split: str) -> None:
         items: Sequence[dict[str, Any]] = self.dataset.split(split)  # type: ignore[arg-type]
@@ -181,7 +203,8 @@ class Outcome(Ending):
         film: torch.Tensor = self.evaluator.data_loader.dataset[0]["image"]
         return film
 
-    def _cases(self) -> Cases:
+    def cases(self) -> Cases:
+        """Run the network over the films of the split."""
         self.evaluator.run()
         items: Sequence[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
         return Cases.of(
@@ -192,7 +215,8 @@ class Outcome(Ending):
             classes=self.dataset.classes,
         )
 
-    def _write(self, cases: Cases, point: OperatingPoint) -> None:
+    def write(self, cases: Cases, point: OperatingPoint) -> None:
+        """Write figures, tables and pictures of cases at an operating point."""
         split = self.split_name
         evaluation = write_evaluation(
             self.folder, cases, point, split=split, columns=self.subgroup_columns(), seed=self.seed
