@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from pipelines.evaluation.calibration import log_odds, probabilities, probability_of
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.figures import OF_CLASS, TITLES, classification_figures, figure_titles
+from pipelines.evaluation.thresholds import decide
 
 SEVEN = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 MALIGNANT = ("mel", "bcc", "akiec")
@@ -99,6 +101,52 @@ def test_values_equal_scikit_learn(seed, temperature):
         **{f"f1_{c}": report[c]["f1-score"] for c in SEVEN},
     }
     assert {name: got[name] for name in want} == pytest.approx(want)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([None, 0.3, 0.6]))
+def test_every_figure_of_every_class_equals_scikit_learn(seed, threshold):
+    cases = drawn(seed)
+    got = values(cases, threshold=threshold, positive_classes=MALIGNANT)
+    p = probabilities(cases.logits, 1.0)
+    members = [SEVEN.index(name) for name in MALIGNANT]
+    called = decide(p, threshold=threshold, positive=members)
+    questions = {f"_{name}": [place] for place, name in enumerate(SEVEN)}
+    for suffix, group in (questions | {"_positive": members}).items():
+        truth, positive = np.isin(cases.labels, group), np.isin(called, group)
+        score = log_odds(cases.logits, 1.0, group)
+        rate = {"zero_division": np.nan}
+        want = {
+            "sensitivity": metrics.recall_score(truth, positive, **rate),
+            "specificity": metrics.recall_score(truth, positive, pos_label=0, **rate),
+            "ppv": metrics.precision_score(truth, positive, **rate),
+            "npv": metrics.precision_score(truth, positive, pos_label=0, **rate),
+            "f1": metrics.f1_score(truth, positive),
+            "auroc": metrics.roc_auc_score(truth, score),
+            "auprc": metrics.average_precision_score(truth, score),
+        }
+        if suffix == "_positive":
+            want |= {
+                "balanced_accuracy": metrics.balanced_accuracy_score(truth, positive),
+                "mcc": metrics.matthews_corrcoef(truth, positive),
+                "ece": _calibration_error(truth, probability_of(p, group)),
+            }
+        for name, value in want.items():
+            expected = None if np.isnan(value) else pytest.approx(value, abs=1e-12)
+            assert got[name + suffix] == expected, name + suffix
+    for name in OF_CLASS:
+        of_classes = [got[f"{name}_{each}"] for each in SEVEN]
+        mean = None if None in of_classes else pytest.approx(np.mean(of_classes))
+        assert got[name] == mean, name
+    right = p.argmax(axis=1) == cases.labels
+    assert got["ece"] == pytest.approx(_calibration_error(right, p.max(axis=1)))
+
+
+def _calibration_error(truth, probability):
+    """From scikit-learn's curve, whose bins hold their upper edges, and the films of each bin."""
+    observed, predicted = calibration_curve(truth, probability, n_bins=10, strategy="uniform")
+    counts = np.bincount(np.digitize(probability, np.linspace(0, 1, 11)[1:-1]), minlength=10)
+    return np.abs(observed - predicted) @ counts[counts > 0] / len(truth)
 
 
 @settings(max_examples=15)

@@ -11,6 +11,7 @@ from pipelines.errors import DatasetError
 from pipelines.evaluation.segmentation import SegmentedFilm
 from pipelines.evaluation.segmentation_figures import Tolerance
 from pipelines.evaluation.segmentation_report import evaluate_segmentation, format_segmentation
+from pipelines.evaluation.trained_on import SeenFilms, SplitFacts
 
 CLASSES = ("Radius", "Ulna")
 
@@ -50,8 +51,14 @@ def evaluated(tmp_path_factory):
         film("b/missed.png", (square(2), NOTHING), group="p2"),
         film("b/specks.png", (square(2) | (square(30, side=1)), square(40)), group="p2"),
     ]
+    facts = SplitFacts({"sex": ["F", "F", "M", "M"]}, SeenFilms(4, 1, 0), "0" * 64)
     evaluation = evaluate_segmentation(
-        iter(films), classes=CLASSES, output_dir=folder, split="test", worst=2
+        iter(films),
+        classes=CLASSES,
+        output_dir=folder,
+        split="test",
+        facts=facts,
+        threshold_origin="highest Dice, chosen on validation and used unchanged",
     )
     return folder, evaluation
 
@@ -106,6 +113,16 @@ def test_tables(evaluated):
     assert (metrics["unit"], metrics["surface_dice_tolerance"]) == ("mm", 0.5)
     assert list(metrics["structures"]) == list(CLASSES)
     assert (metrics["missed"], metrics["invented"]) == (1, 0)
+    assert metrics["threshold_origin"].endswith("chosen on validation and used unchanged")
+    assert metrics["films_seen"] == {"trained_on": 1, "chosen_on": 0}
+    assert "1 of these 4 films trained these weights" in format_segmentation(found)
+
+    parts = {(r["subgroup"], r["metric"]): r for r in table(folder / "subgroups.csv")}
+    assert float(parts["all", "dice"]["value"]) == found.figures["dice"].value
+    dices = [float(row["dice"]) for row in cases]
+    assert float(parts["F", "dice"]["value"]) == pytest.approx(np.mean(dices[:2]), abs=1e-6)
+    assert float(parts["M", "dice"]["value"]) == pytest.approx(np.mean(dices[2:]), abs=1e-6)
+    assert parts["F", "dice"]["ci_low"] == ""  # one patient
     text = "".join(p.read_text("utf-8") for p in folder.glob("*.[cj]s*"))
     assert "p1" not in text
 
@@ -113,7 +130,7 @@ def test_tables(evaluated):
 def test_pictures(evaluated):
     folder, _ = evaluated
     assert sorted(p.name for p in (folder / "cases").iterdir()) == [
-        "median.png", "worst_1.png", "worst_2.png"
+        "median.png", "worst_1.png", "worst_2.png", "worst_3.png", "worst_4.png"
     ]  # fmt: skip
     assert not list(folder.glob(".*"))
     for name in ("dice.png", "hd95_mm.png", "surface_dice.png", "cases/median.png"):

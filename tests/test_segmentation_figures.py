@@ -6,7 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics import (
+    compute_dice,
+    compute_hausdorff_distance,
+    compute_iou,
+    compute_surface_dice,
+)
 
 from pipelines.errors import ConfigurationError
 from pipelines.evaluation.segmentation_figures import Tolerance, compare_masks, dice
@@ -94,6 +99,8 @@ def test_the_same_as_monai(pair):
                 *tensors, [tolerance], include_background=True, spacing=list(spacing)
             )
             assert found.surface_dice_mm == pytest.approx(float(expected), abs=1e-6)
+            assert found.dice == pytest.approx(float(compute_dice(*tensors)), abs=1e-4)
+            assert found.iou == pytest.approx(float(compute_iou(*tensors)), abs=1e-6)
 
 
 @given(pairs)

@@ -12,6 +12,7 @@ from pipelines.evaluation.choice import choose_operating_point
 from pipelines.evaluation.figures import TITLES, Figure
 from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
+from pipelines.evaluation.trained_on import SplitFacts
 
 COUNT = 160
 
@@ -41,7 +42,7 @@ def written(request, tmp_path_factory):
     point = choose_operating_point(cases, criterion="youden", positive_classes=positive)
     ages = random.choice(["80+", "2-11", "18-39"], COUNT)
     columns = {"age": ages.tolist(), "sex": sex.tolist()}
-    evaluation = write_evaluation(folder, cases, point, split="test", columns=columns)
+    evaluation = write_evaluation(folder, cases, point, split="test", facts=SplitFacts(columns))
     return folder, cases, point, evaluation, sex
 
 

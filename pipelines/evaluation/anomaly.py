@@ -21,6 +21,7 @@ from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.one_against_rest import OneAgainstRest
 from pipelines.evaluation.questions import Question
 from pipelines.evaluation.thresholds import choose_threshold
+from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.training.reconstruction_metrics import MEASURES
 
 DECISIONS = ("auroc", "auprc", "sensitivity", "specificity", "ppv", "npv", "f1")
@@ -73,6 +74,7 @@ class AnomalyEvaluation:
         others: AUROC of every score, where both kinds are.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
+        facts: What is known of the split and of the weights.
     """
 
     split: str
@@ -83,6 +85,12 @@ class AnomalyEvaluation:
     others: Mapping[str, Figure]
     resamples: int
     seed: int
+    facts: SplitFacts = field(default_factory=SplitFacts)
+
+    @property
+    def note(self) -> str:
+        """How was decided, and what else must be known to believe the figures."""
+        return self.facts.warned(f"Threshold {self.point.threshold:.4g}: {threshold_origin(self)}")
 
 
 def choose_anomaly_point(  # noqa: PLR0913 - what a configuration sets
@@ -237,7 +245,7 @@ def threshold_origin(evaluation: AnomalyEvaluation) -> str:
 
 def format_anomalies(evaluation: AnomalyEvaluation) -> str:
     """Lay an evaluation out as text for a terminal, without a line end at the end."""
-    cases, point = evaluation.cases, evaluation.point
+    cases, point, seen = evaluation.cases, evaluation.point, evaluation.facts.seen
     counts = np.bincount(cases.labels, minlength=len(CLASSES))
     held = ", ".join(f"{count} {kind}" for kind, count in zip(CLASSES, counts, strict=True))
     lines = [
@@ -245,6 +253,7 @@ def format_anomalies(evaluation: AnomalyEvaluation) -> str:
         f"score {point.score}, threshold {point.threshold:.4g} ({threshold_origin(evaluation)})",
         f"out of distribution above {point.out_of_distribution:.4g}: "
         f"{np.mean(evaluation.scores > point.out_of_distribution):.1%} of these films",
+        *([f"WARNING: {seen.warning}"] if seen is not None and seen.warning else []),
         "",
         f"{'':<24} {'value':>8}   95 % interval",
     ]

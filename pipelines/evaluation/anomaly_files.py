@@ -16,7 +16,7 @@ from pipelines.evaluation.anomaly import (
 )
 from pipelines.evaluation.figures import TITLES
 from pipelines.evaluation.prediction_table import table_filename, table_number
-from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
+from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
 from pipelines.training.reconstruction_metrics import MEASURES
 
@@ -40,9 +40,7 @@ def anomaly_cells(
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def write_anomalies(
-    output_dir: Path, evaluation: AnomalyEvaluation, *, columns: Columns | None = None
-) -> None:
+def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
     """Write all that a reader may want to see, pictures of single films apart.
 
     `metrics.json`, `metrics.csv`, `predictions.csv`, `scores.png`, and where both kinds of film
@@ -52,7 +50,6 @@ def write_anomalies(
     Args:
         output_dir: Folder to write to; made if missing.
         evaluation: The evaluation.
-        columns: What subgroups are told by.
     """
     write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
@@ -72,12 +69,13 @@ def write_anomalies(
         write_subgroups(
             output_dir,
             measure_subgroups(
-                columns or {},
+                evaluation.facts.columns,
                 evaluation.cases.groups,
                 measure=partial(figures_of_part, evaluation),
             ),
             shown={name: TITLES[name] for name in ("auroc", "sensitivity", "specificity")},
             heading=f"Subgroups · {evaluation.split}",
+            note=evaluation.note,
         )
 
 
@@ -96,6 +94,7 @@ def _metrics(evaluation: AnomalyEvaluation) -> dict[str, object]:
         "target": point.target,
         "chosen_on": point.split,
         "threshold_origin": threshold_origin(evaluation),
+        **evaluation.facts.as_json(),
         "out_of_distribution": {
             "limit": point.out_of_distribution,
             "share_of_films_above": float(flagged.mean()),

@@ -13,6 +13,8 @@ from pipelines.evaluation.pictures import (
     CLASS_COLOURS,
     GREY,
     VERMILION,
+    legend_below,
+    note_below,
     picture_file,
     plain_axes,
 )
@@ -65,7 +67,7 @@ def draw_score_histogram(path: Path, evaluation: AnomalyEvaluation) -> None:
             label=f"Does not belong above {point.out_of_distribution:.3g}",
         )
         axes.set_title(_title("Anomaly score", evaluation))
-        picture.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+        legend_below(picture, axes, evaluation.note)
 
 
 def draw_anomaly_roc(path: Path, evaluation: AnomalyEvaluation) -> None:
@@ -94,6 +96,7 @@ def draw_anomaly_roc(path: Path, evaluation: AnomalyEvaluation) -> None:
         )
         axes.set_aspect("equal")
         axes.set_title(_title("ROC", evaluation))
+        note_below(picture, evaluation.note)
         axes.legend(loc="lower right")
 
 
@@ -119,6 +122,7 @@ def draw_anomaly_precision_recall(path: Path, evaluation: AnomalyEvaluation) -> 
         )
         axes.set_ylim(-0.01, 1.01)
         axes.set_title(_title("Precision and recall", evaluation))
+        note_below(picture, evaluation.note)
         axes.legend(loc="lower left")
 
 

@@ -1,7 +1,7 @@
 """The evaluation of a classifier on one split, at the operating point it ships with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Integers
 from pipelines.evaluation.figures import OF_CLASS, TITLES, Figure
 from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.trained_on import SplitFacts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,7 @@ class Evaluation:
         confusion: int64, (classes, classes); row is the true class, column the called one.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
+        facts: What is known of the split and of the weights.
     """
 
     split: str
@@ -34,6 +36,14 @@ class Evaluation:
     confusion: Integers
     resamples: int
     seed: int
+    facts: SplitFacts = field(default_factory=SplitFacts)
+
+    @property
+    def note(self) -> str:
+        """How was decided, and what else must be known to believe the figures."""
+        threshold = self.operating_point.threshold
+        how = "No threshold" if threshold is None else f"Threshold {threshold:.4g}"
+        return self.facts.warned(f"{how}: {threshold_origin(self)}")
 
 
 def evaluate(
@@ -110,6 +120,7 @@ def format_table(evaluation: Evaluation) -> str:
         f"{evaluation.split}: {evaluation.n} films of {evaluation.n_groups} patients ({held})",
         _decision(point),
         f"  ({threshold_origin(evaluation)})",
+        *_warning_lines(evaluation),
         "",
         *_figure_lines(evaluation, ""),
     ]
@@ -118,6 +129,11 @@ def format_table(evaluation: Evaluation) -> str:
             lines += ["", *_figure_lines(evaluation, "_positive")]
         lines += ["", *_class_lines(evaluation)]
     return "\n".join([*lines, "", *_confusion_lines(evaluation)])
+
+
+def _warning_lines(evaluation: Evaluation) -> list[str]:
+    seen = evaluation.facts.seen
+    return [] if seen is None or seen.warning is None else [f"WARNING: {seen.warning}"]
 
 
 def _decision(point: OperatingPoint) -> str:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation
 from pipelines.evaluation.decision_curve import DecisionCurve, decision_curve
-from pipelines.evaluation.pictures import BLUE, GREY, picture_file, plain_axes
+from pipelines.evaluation.pictures import BLUE, GREY, legend_below, picture_file, plain_axes
 from pipelines.evaluation.prediction_table import table_number
 from pipelines.evaluation.questions import is_whole
 from pipelines.files import write_csv
@@ -82,10 +82,7 @@ def _draw(path: Path, curves: Sequence[DecisionCurve], *, evaluation: Evaluation
                     threshold, color="black", linestyle="--", label=f"Threshold {threshold:.3g}"
                 )
         picture.suptitle(f"Decision curve · {evaluation.split}, {evaluation.n} films")
-        handles, labels = axes.get_legend_handles_labels()
-        picture.legend(
-            handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9
-        )
+        legend_below(picture, axes, evaluation.note)
 
 
 def _draw_curve(axes: Axes, curve: DecisionCurve) -> None:

@@ -19,6 +19,8 @@ from pipelines.evaluation.pictures import (
     CLASS_COLOURS,
     GREY,
     VERMILION,
+    legend_below,
+    note_below,
     picture_file,
     plain_axes,
 )
@@ -146,8 +148,7 @@ def draw_scores(path: Path, cases: Cases, *, evaluation: Evaluation) -> None:
             )
             _draw_histograms(axes, question, evaluation=evaluation)
         picture.suptitle(_title("Calibrated probabilities", evaluation))
-        handles, labels = axes.get_legend_handles_labels()
-        picture.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        legend_below(picture, axes, evaluation.note, columns=3)
 
 
 def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
@@ -162,6 +163,7 @@ def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
         axes = picture.add_subplot()
         draw_confusion(axes, evaluation.confusion, classes=classes)
         axes.set_title(_title("Confusion matrix", evaluation))
+        note_below(picture, evaluation.note)
 
 
 class _ReliabilityLine(NamedTuple):
@@ -282,4 +284,5 @@ def _square(path: Path, x: str, y: str, *, evaluation: Evaluation) -> Iterator[A
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")
+        note_below(picture, evaluation.note)
         yield axes

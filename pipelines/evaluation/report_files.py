@@ -1,7 +1,7 @@
 """An evaluation becomes files: tables for programs, pictures for people."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from pipelines.evaluation.figures import TITLES, Figure, figure_titles
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
 from pipelines.evaluation.questions import POSITIVE
-from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
+from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
+from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.files import write_csv, write_json
 
 
@@ -24,7 +25,7 @@ def write_evaluation(
     operating_point: OperatingPoint,
     *,
     split: str,
-    columns: Columns | None = None,
+    facts: SplitFacts | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate cases and write all that a reader may want to see.
@@ -39,13 +40,14 @@ def write_evaluation(
         cases: Labelled cases.
         operating_point: Chosen on validation cases, used unchanged.
         split: Name of the split the cases are from.
-        columns: What subgroups are told by.
+        facts: What is known of the split and of the weights.
         seed: Of the bootstrap.
 
     Returns:
         The evaluation.
     """
     evaluation = evaluate(cases, operating_point, split=split, seed=seed)
+    evaluation = replace(evaluation, facts=facts or SplitFacts())
     write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
         output_dir / "metrics.csv",
@@ -68,13 +70,11 @@ def write_evaluation(
             output_dir / "precision_recall.png", cases, evaluation=evaluation
         )
         write_decision_curves(output_dir, cases, evaluation=evaluation)
-    _write_subgroups(output_dir, cases, columns or {}, evaluation=evaluation)
+    _write_subgroups(output_dir, cases, evaluation=evaluation)
     return evaluation
 
 
-def _write_subgroups(
-    folder: Path, cases: Cases, columns: Columns, *, evaluation: Evaluation
-) -> None:
+def _write_subgroups(folder: Path, cases: Cases, *, evaluation: Evaluation) -> None:
     """Write the figures of two classes, or of the means and of the positive classes together."""
     point = evaluation.operating_point
     together = len(cases.classes) > TWO_CLASSES and point.positive_classes
@@ -91,9 +91,10 @@ def _write_subgroups(
     shown = [name + suffixes[-1] for name in ("auroc", "sensitivity", "specificity")]
     write_subgroups(
         folder,
-        measure_subgroups(columns, cases.groups, measure=measure),
+        measure_subgroups(evaluation.facts.columns, cases.groups, measure=measure),
         shown={name: titles[name] for name in shown},
         heading=f"Subgroups · {evaluation.split}",
+        note=evaluation.note,
     )
 
 
@@ -112,6 +113,7 @@ def _metrics(evaluation: Evaluation) -> dict[str, object]:
         "target": point.target,
         "chosen_on": point.split,
         "threshold_origin": threshold_origin(evaluation),
+        **evaluation.facts.as_json(),
         "interval": {
             "level": 0.95,
             "method": "percentile bootstrap by patient",

@@ -18,6 +18,7 @@ from pipelines.evaluation.cases import Floats, Integers
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.regions import Mask
 from pipelines.evaluation.segmentation_figures import RegionAgreement, Tolerance, compare_masks
+from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.radiograph import Pixels
 
 MEAN = "mean"
@@ -126,6 +127,8 @@ class SegmentationEvaluation:
         regions: The figures of each structure by its name.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
+        facts: What is known of the split and of the weights.
+        threshold_origin: How the thresholds were chosen, and on what.
     """
 
     split: str
@@ -138,6 +141,13 @@ class SegmentationEvaluation:
     regions: Mapping[str, Mapping[str, Figure]]
     resamples: int
     seed: int
+    facts: SplitFacts = field(default_factory=SplitFacts)
+    threshold_origin: str = ""
+
+    @property
+    def note(self) -> str:
+        """How was decided, and what else must be known to believe the figures."""
+        return self.facts.warned(f"Thresholds: {self.threshold_origin or 'not stated'}")
 
 
 def figure_titles(unit: Unit, tolerance: float) -> dict[str, str]:

@@ -6,7 +6,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, shortened
-from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
+from pipelines.evaluation.pictures import (
+    BLUE,
+    GREY,
+    VERMILION,
+    legend_below,
+    picture_file,
+    plain_axes,
+)
 from pipelines.evaluation.region_pictures import (
     Picture,
     draw_outline,
@@ -85,7 +92,7 @@ def draw_structures(
             f"{title}, {evaluation.split} split, {evaluation.n} films of "
             f"{evaluation.n_groups} patients"
         )
-        picture.legend(loc="outside lower center", ncols=3, frameon=False)
+        legend_below(picture, axes, evaluation.note, columns=3)
 
 
 def draw_case(

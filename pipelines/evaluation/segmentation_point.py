@@ -59,6 +59,18 @@ class SegmentationPoint:
                 f"{list(self.thresholds)} for {len(self.classes)} classes",
             )
 
+    def origin(self, split: str) -> str:
+        """Say in a few words how the thresholds were chosen, and on what.
+
+        Args:
+            split: Name of the split that is evaluated.
+        """
+        if self.dice is None:
+            return "even odds, not chosen on films"
+        if self.split == split:
+            return "highest Dice, chosen on these same films, so the figures are optimistic"
+        return f"highest Dice, chosen on {self.split} and used unchanged"
+
     @staticmethod
     def even(classes: Sequence[str], *, largest_piece: bool = True) -> "SegmentationPoint":
         """Return the point that decides every structure at even odds."""

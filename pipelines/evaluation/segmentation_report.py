@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,12 @@ from pipelines.evaluation.segmentation import (
 )
 from pipelines.evaluation.segmentation_figures import DICE_EPSILON, Tolerance
 from pipelines.evaluation.segmentation_plots import draw_case, draw_structures
-from pipelines.evaluation.subgroups import Columns, measure_subgroups, write_subgroups
+from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
+from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.files import write_csv, write_json
 
 _LOWEST = 4
+_WORST = 5
 _ENDS = {"": "value", "_ci_low": "low", "_ci_high": "high"}
 
 
@@ -39,8 +41,8 @@ def evaluate_segmentation(
     split: str,
     seed: int = 0,
     tolerance: Tolerance | None = None,
-    columns: Columns | None = None,
-    worst: int = 5,
+    facts: SplitFacts | None = None,
+    threshold_origin: str = "",
 ) -> SegmentationEvaluation:
     """Evaluate films one at a time and write all that a reader may want to see.
 
@@ -56,8 +58,8 @@ def evaluate_segmentation(
         split: Name of the split the films are from.
         seed: Of the bootstrap.
         tolerance: Of surface Dice; None for the default one.
-        columns: What subgroups are told by, in the order of the films.
-        worst: How many of the films with the lowest Dice are drawn.
+        facts: What is known of the split, columns in the order of the films, and of the weights.
+        threshold_origin: How the thresholds were chosen, and on what.
 
     Returns:
         The evaluation.
@@ -73,19 +75,23 @@ def evaluate_segmentation(
             caption = _caption(measured[-1], classes)
             draw_case(Path(folder) / f"{number}.png", film, caption=caption)
         cases = gather_cases(measured, classes=classes, tolerance=allowed)
-        _keep_pictures(Path(folder), output_dir / "cases", cases=cases, worst=worst)
-    evaluation = evaluate_cases(cases, split=split, seed=seed)
+        _keep_pictures(Path(folder), output_dir / "cases", cases=cases)
+    evaluation = replace(
+        evaluate_cases(cases, split=split, seed=seed),
+        facts=facts or SplitFacts(),
+        threshold_origin=threshold_origin,
+    )
     write_json(output_dir / "metrics.json", _metrics(cases, evaluation))
     _write_structures(output_dir / "metrics.csv", cases, evaluation)
     _write_films(output_dir / "cases.csv", cases)
     for figure in ("dice", "surface_dice", f"hd95_{cases.unit}"):
         draw_structures(output_dir / f"{figure}.png", cases, evaluation=evaluation, figure=figure)
-    _write_subgroups(output_dir, cases, columns or {}, evaluation=evaluation)
+    _write_subgroups(output_dir, cases, evaluation=evaluation)
     return evaluation
 
 
 def _write_subgroups(
-    folder: Path, cases: SegmentationCases, columns: Columns, *, evaluation: SegmentationEvaluation
+    folder: Path, cases: SegmentationCases, *, evaluation: SegmentationEvaluation
 ) -> None:
     """Write the means over structures of every subgroup."""
     titles = figure_titles(cases.unit, cases.tolerance)
@@ -96,9 +102,10 @@ def _write_subgroups(
 
     write_subgroups(
         folder,
-        measure_subgroups(columns, cases.groups, measure=measure),
+        measure_subgroups(evaluation.facts.columns, cases.groups, measure=measure),
         shown={name: titles[name] for name in ("dice", "surface_dice")},
         heading=f"Subgroups · {evaluation.split}, mean of {len(cases.classes)} structures",
+        note=evaluation.note,
     )
 
 
@@ -133,6 +140,7 @@ def format_segmentation(evaluation: SegmentationEvaluation) -> str:
         [
             f"{evaluation.split}: {evaluation.n} films of {evaluation.n_groups} patients",
             f"mean Dice {mean.value:.4f} ({interval})",
+            evaluation.note,
             "",
             f"{'':<{width}}  {'  '.join(heads)}",
             *(line(name, evaluation.regions[name]) for name in evaluation.classes),
@@ -150,10 +158,10 @@ def _caption(film: MeasuredFilm, classes: Sequence[str]) -> tuple[str, str]:
     )
 
 
-def _keep_pictures(drawn: Path, folder: Path, *, cases: SegmentationCases, worst: int) -> None:
+def _keep_pictures(drawn: Path, folder: Path, *, cases: SegmentationCases) -> None:
     """Move the pictures of the worst films and of a median one out of the others."""
     order = np.argsort(cases.of_film("dice"), kind="stable").tolist()
-    names = {f"worst_{place}.png": film for place, film in enumerate(order[:worst], start=1)}
+    names = {f"worst_{place}.png": film for place, film in enumerate(order[:_WORST], start=1)}
     names["median.png"] = order[len(order) // 2]
     folder.mkdir(exist_ok=True)
     for earlier in (*folder.glob("worst_*.png"), *folder.glob("median.png")):
@@ -169,6 +177,8 @@ def _metrics(cases: SegmentationCases, evaluation: SegmentationEvaluation) -> di
         "n_groups": evaluation.n_groups,
         "classes": evaluation.classes,
         "unit": evaluation.unit,
+        "threshold_origin": evaluation.threshold_origin,
+        **evaluation.facts.as_json(),
         "surface_dice_tolerance": evaluation.tolerance,
         "dice_epsilon": DICE_EPSILON,
         "interval": {

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from pipelines.datasets.traits import NOT_STATED
 from pipelines.evaluation.cases import Integers
 from pipelines.evaluation.figures import Figure
-from pipelines.evaluation.pictures import BLUE, GREY, picture_file, plain_axes
+from pipelines.evaluation.pictures import BLUE, GREY, note_below, picture_file, plain_axes
 from pipelines.evaluation.prediction_table import table_text
 from pipelines.files import write_csv
 
@@ -82,7 +82,12 @@ def measure_subgroups(
 
 
 def write_subgroups(
-    folder: Path, subgroups: Sequence[Subgroup], *, shown: Mapping[str, str], heading: str
+    folder: Path,
+    subgroups: Sequence[Subgroup],
+    *,
+    shown: Mapping[str, str],
+    heading: str,
+    note: str = "",
 ) -> None:
     """Write `subgroups.csv` and `subgroups.png`; nothing where there are no subgroups.
 
@@ -91,12 +96,14 @@ def write_subgroups(
         subgroups: All films first.
         shown: The figures of the picture, by name with their titles.
         heading: Title of the picture.
+        note: What stands below it.
     """
     if not subgroups:
         return
     columns = ["column", "subgroup", "films", "groups", "metric", "value", "ci_low", "ci_high"]
     write_csv(folder / TABLE, columns, _rows(subgroups))
-    _draw(folder / PICTURE, subgroups, shown=shown, heading=heading)
+    said = f"95 % intervals; films (patients) of each subgroup. {note}"
+    _draw(folder / PICTURE, subgroups, shown=shown, heading=heading, note=said)
 
 
 def _order(name: str) -> tuple[bool, float, str]:
@@ -124,7 +131,12 @@ def _rows(subgroups: Sequence[Subgroup]) -> Iterator[dict[str, object]]:
 
 
 def _draw(
-    path: Path, subgroups: Sequence[Subgroup], *, shown: Mapping[str, str], heading: str
+    path: Path,
+    subgroups: Sequence[Subgroup],
+    *,
+    shown: Mapping[str, str],
+    heading: str,
+    note: str,
 ) -> None:
     """Draw a panel a figure, a line a subgroup, all films as a dashed line across."""
     places = _places(subgroups)
@@ -139,7 +151,7 @@ def _draw(
         panels[0].set_yticks(places, labels)
         panels[0].set_ylim(places[-1] + 0.8, -0.8)
         picture.suptitle(heading)
-        picture.supxlabel("95 % intervals; films (patients) of each subgroup", fontsize=9)
+        note_below(picture, note)
 
 
 def _draw_panel(axes: Axes, figures: Sequence[Figure], places: Sequence[float]) -> None:

@@ -151,7 +151,8 @@ class AnomalyOutcome(Ending):
         )
         point = replace(point, clahe=self.clahe, clip_limit=self.clip_limit)
         point.save(self.folder)
-        self._write(cases, point)
+        self.remember_films(self.dataset)
+        self._write(cases, point, self.folder / "model.pt")
         self.draw_curves()
 
     def evaluate(self) -> None:
@@ -161,7 +162,7 @@ class AnomalyOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
-        self._write(self._cases(), AnomalyPoint.beside(weights))
+        self._write(self._cases(), AnomalyPoint.beside(weights), weights)
 
     @property
     def _items(self) -> Sequence[dict[str, Any]]:
@@ -208,10 +209,11 @@ class AnomalyOutcome(Ending):
         ]
         return float(np.mean(scales))
 
-    def _write(self, cases: AnomalyCases, point: AnomalyPoint) -> None:
+    def _write(self, cases: AnomalyCases, point: AnomalyPoint, weights: Path) -> None:
         split = self.split_name
         evaluation = evaluate_anomalies(cases, point, split=split, seed=self.seed)
-        write_anomalies(self.folder, evaluation, columns=self.subgroup_columns())
+        evaluation = replace(evaluation, facts=self.facts(weights))
+        write_anomalies(self.folder, evaluation)
         self._draw(evaluation)
         logger.info("%s", format_anomalies(evaluation))
         logger.info("Figures, tables and pictures: %s", self.folder)

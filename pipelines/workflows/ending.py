@@ -6,10 +6,13 @@ from pathlib import Path
 
 import torch
 
+from pipelines.datasets.opened import Opened
 from pipelines.datasets.traits import columns_of
 from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
+from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
+from pipelines.evaluation.trained_on import SplitFacts, TrainedOn
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
@@ -104,6 +107,29 @@ class Ending:
                 Reason.WEIGHTS_MISSING, "expected weights to evaluate, got none; set weights=FILE"
             )
         return self.weights
+
+    def facts(self, weights: Path) -> SplitFacts:
+        """Return what is known of the films that the evaluator has, and of weights.
+
+        Args:
+            weights: The weights that they are evaluated with.
+        """
+        films = [Path(item["image"]) for item in self.films.data]
+        found = SplitFacts.of(weights, films, self.subgroup_columns())
+        if found.seen is not None and found.seen.warning is not None:
+            logger.warning("%s", found.seen.warning)
+        return found
+
+    def remember_films(self, dataset: Opened) -> None:
+        """Write `trained_on.npz`: which films the weights of this run come from.
+
+        Args:
+            dataset: The data set of the run.
+        """
+        train, val = (
+            [Path(item["image"]) for item in dataset.split(name)] for name in ("train", "val")
+        )
+        TrainedOn.of(train, val).save(self.folder / TRAINED_ON)
 
     def fit_guard(
         self, train: RadiographDataset | None, *, edge_weight: float = EDGE_WEIGHT

@@ -140,8 +140,9 @@ class Outcome(Ending):
         cases = self.cases()
         point = self.choose_point(cases, shifted_cases(self.evaluator, cases, self.shifts))
         point.save(self.folder / "operating_point.json")
+        self.remember_films(self.dataset)
         self.fit_guard(self.train_dataset)
-        self.write(cases, point)
+        self.write(cases, point, self.folder / "model.pt")
         self.draw_curves()
 
     def evaluate(self) -> None:
@@ -150,7 +151,7 @@ class Outcome(Ending):
         Raises:
             RunError: If no weights were named.
         """
-        self.write(self.cases(), self.given_point())
+        self.write(self.cases(), self.given_point(), self.given_weights())
 
     def given_point(self) -> OperatingPoint:
         """Return the operating point of the given weights, with the threshold that was asked for.
@@ -215,11 +216,17 @@ class Outcome(Ending):
             classes=self.dataset.classes,
         )
 
-    def write(self, cases: Cases, point: OperatingPoint) -> None:
-        """Write figures, tables and pictures of cases at an operating point."""
+    def write(self, cases: Cases, point: OperatingPoint, weights: Path) -> None:
+        """Write figures, tables and pictures of cases at an operating point.
+
+        Args:
+            cases: The cases.
+            point: Of the weights.
+            weights: The file of weights that the cases' logits are of.
+        """
         split = self.split_name
         evaluation = write_evaluation(
-            self.folder, cases, point, split=split, columns=self.subgroup_columns(), seed=self.seed
+            self.folder, cases, point, split=split, facts=self.facts(weights), seed=self.seed
         )
         size = dict(zip(("channels", "height", "width"), self._film.shape, strict=True))
         write_class_info(

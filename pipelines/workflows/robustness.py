@@ -16,6 +16,7 @@ from pipelines.evaluation.robustness import (
     write_robustness,
     write_robustness_table,
 )
+from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
 from pipelines.files import whole_file, write_json
 from pipelines.transforms.shifts import Choice, Setting, settings_of
 from pipelines.workflows.outcome import Outcome
@@ -69,7 +70,7 @@ class Robustness:
         shifted = shifted_cases(self.outcome.evaluator, cases, self.settings)
         point = self.outcome.choose_point(cases, shifted)
         folder, weights = self.outcome.folder, self.outcome.given_weights()
-        for name in ("model.pt", FILE_NAME):
+        for name in ("model.pt", FILE_NAME, TRAINED_ON):
             source = weights if name == "model.pt" else weights.parent / name
             if source.is_file():
                 with whole_file(folder / name) as temporary:
@@ -97,7 +98,7 @@ class Robustness:
         table = self._table(cases, shifted, point)
         folder = self.outcome.folder
         write_robustness(folder, table)
-        self.outcome.write(cases, point)
+        self.outcome.write(cases, point, self.outcome.given_weights())
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         write_json(folder / "metrics.json", metrics | {"robustness": table.summary() | more})
         logger.info("%s", format_robustness(table))

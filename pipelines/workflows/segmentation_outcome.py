@@ -119,8 +119,9 @@ class SegmentationOutcome(Ending):
         self.keep_best_weights()
         point = self._choose()
         point.save(self.folder / FILE_NAME)
+        self.remember_films(self.dataset)
         self.fit_guard(self.train_dataset, edge_weight=_EDGE_WEIGHT)
-        self._write(point)
+        self._write(point, self.folder / "model.pt")
         self.draw_curves()
 
     def evaluate(self) -> None:
@@ -130,7 +131,7 @@ class SegmentationOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
-        self._write(self._point_of(weights))
+        self._write(self._point_of(weights), weights)
 
     def _point_of(self, weights: Path) -> SegmentationPoint:
         """The operating point beside weights.
@@ -200,13 +201,14 @@ class SegmentationOutcome(Ending):
                 spacing_mm=film["spacing_mm"],
             )
 
-    def _write(self, point: SegmentationPoint) -> None:
+    def _write(self, point: SegmentationPoint, weights: Path) -> None:
         evaluation = evaluate_segmentation(
             self._films(point),
             classes=point.classes,
             output_dir=self.folder,
             split=self.split_name,
-            columns=self.subgroup_columns(),
+            facts=self.facts(weights),
+            threshold_origin=point.origin(self.split_name),
             seed=self.seed,
         )
         logger.info("%s", format_segmentation(evaluation))
