@@ -1,4 +1,4 @@
-"""Runs: `train`, `evaluate`, and `compare`, which lays them side by side."""
+"""Runs: `train`, `evaluate`, `compare` of several, and `card`, which keeps what they measured."""
 
 import argparse
 from pathlib import Path
@@ -12,6 +12,7 @@ from pipelines.verbs.options import (
     existing,
     say,
 )
+from pipelines.workflows.bundle import find_bundle
 from pipelines.workflows.required import Kind
 
 
@@ -20,6 +21,7 @@ def add(verb: AddVerb) -> None:
     _add_train(verb)
     _add_evaluate(verb)
     _add_compare(verb)
+    _add_card(verb)
 
 
 def _add_train(verb: AddVerb) -> None:
@@ -73,6 +75,22 @@ def _add_compare(verb: AddVerb) -> None:
     )
 
 
+def _add_card(verb: AddVerb) -> None:
+    parser = verb(
+        "card",
+        card,
+        "write a bundle's model card from what evaluations measured",
+        "card pneumonia_classification runs/pneumonia_classification/RUN",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        help="folders of evaluations to keep with the bundle, by split or as NAME=FOLDER",
+    )
+
+
 def train(options: argparse.Namespace) -> ExitStatus:
     """Train a bundle after its static check."""
     bundle, overrides = checked(options, base=Kind.TRAIN, overlays=options.overlay)
@@ -119,3 +137,12 @@ def compare(options: argparse.Namespace) -> ExitStatus:
         say(f"not compared: {problem}")
     say(f"table and picture: {options.output}")
     return ExitStatus.SOME_FAILED if comparison.problems else ExitStatus.DONE
+
+
+def card(options: argparse.Namespace) -> ExitStatus:
+    """Write a bundle's model card."""
+    from pipelines.workflows.card import write_card
+
+    path = write_card(find_bundle(options.bundle), options.runs)
+    say(f"model card: {path}")
+    return ExitStatus.DONE

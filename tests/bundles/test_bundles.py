@@ -16,6 +16,8 @@ from monai.bundle import load as load_bundle
 from monai.bundle.scripts import ckpt_export, verify_net_in_out
 
 from pipelines.workflows.bundle import Bundle
+from pipelines.workflows.card import read_facts
+from pipelines.workflows.card_text import card_text
 from pipelines.workflows.check import check_bundle
 
 BUNDLES = sorted(
@@ -72,6 +74,12 @@ def test_required_properties_are_there_without_any_data(root, kind, name):
     run = workflow(root, kind, name)
     run.initialize()
     assert run.check_properties() == []
+
+
+def test_model_card_is_what_its_files_give(root):
+    """`plainfilm card NAME` makes it anew after a change of weights, README or metadata."""
+    card = root / "docs" / "model_card.md"
+    assert card.read_text("utf-8") == card_text(read_facts(Bundle(root.name, root)))
 
 
 def test_metadata_follows_the_schema(root):
