@@ -17,10 +17,11 @@ from pipelines.datasets.films import (
     class_key,
 )
 from pipelines.datasets.flat_folder import find_flat_films, is_flat
+from pipelines.datasets.folds import fold_of
 from pipelines.datasets.groups import find_patients, tie_groups
 from pipelines.datasets.near_copies import describe_files, near_copy_groups
 from pipelines.datasets.opened import Opened, check_split_name
-from pipelines.datasets.splits import choose_groups
+from pipelines.datasets.splits import choose_groups, deal_folds
 from pipelines.errors import ConfigurationError, Reason
 
 CLASSES = ("normal", "anomalous")
@@ -41,6 +42,9 @@ class AnomalyDataset(Opened):
         require: Splits that must have normal films; `all` takes any.
         val_fraction: Share of the films for validation, by group, where no split is given.
         test_fraction: Share of the films for testing, by group, where no split is given.
+        folds: Number of parts for cross-validation.
+        fold: The part that validates, from 0; of the other parts the normal films train, and the
+            anomalous ones are left out. None splits by `val_fraction`.
         seed: Seed of the split.
         unreadable: `refuse` stops before training when a film cannot be read; `leave_out` goes on
             without such films and counts them in the notes.
@@ -52,7 +56,7 @@ class AnomalyDataset(Opened):
 
     classes = CLASSES
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a config names each
         self,
         dataset_dir: str | Path,
         *,
@@ -60,6 +64,8 @@ class AnomalyDataset(Opened):
         require: Sequence[str] = ("train", "val"),
         val_fraction: float = 0.2,
         test_fraction: float = 0.0,
+        folds: int = 5,
+        fold: int | None = None,
         seed: int = 0,
         unreadable: Literal["refuse", "leave_out"] = "refuse",
     ) -> None:
@@ -76,6 +82,7 @@ class AnomalyDataset(Opened):
         self.require = tuple(require)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
+        self.fold = fold_of(fold, count=folds, seed=seed)
         self.seed = seed
         self.unreadable = unreadable
 
@@ -89,14 +96,17 @@ class AnomalyDataset(Opened):
         patients = [patient.group for patient in known]
         copies = near_copy_groups([film.name for film in found.films], described)
         groups = tie_groups(patients, _members(copies))
-        splits = self._splits(found.films, groups)
+        splits = self._folded(found.films, groups, self._splits(found.films, groups))
         parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
         for film, group, split in zip(found.films, groups, splits, strict=True):
             item = {"image": str(film.path), "label": film.label, "group": group}
-            parts[split].append(item | dict(film.columns))
+            if split is not None:
+                parts[split].append(item | dict(film.columns))
         self._check_required(parts)
         note = f"{len(found.films)} films are {len(set(groups))} films and their near copies"
         notes = [*found.notes, note]
+        if None in splits:
+            notes.append(f"{splits.count(None)} films of anomalous groups belong to other folds")
         if self._all_for_testing({film.split for film in found.films}):
             notes.append(ALL_FOR_TESTING)
         return Datalist(
@@ -127,6 +137,26 @@ class AnomalyDataset(Opened):
             "val" if split == "train" and group in anomalous else split
             for split, group in zip(splits, groups, strict=True)
         ]
+
+    def _folded(
+        self, films: Sequence[LabelledFilm], groups: Sequence[str], splits: Sequence[Split]
+    ) -> list[Split | None]:
+        """Let one part validate; anomalous groups of the others have no part in this fold."""
+        folded: list[Split | None] = list(splits)
+        if self.fold is None:
+            return folded
+        anomalous = {group for group, film in zip(groups, films, strict=True) if film.label}
+        pool = [place for place, split in enumerate(splits) if split != "test"]
+        dealt = deal_folds(
+            [groups[place] for place in pool],
+            labels=[films[place].label for place in pool],
+            folds=self.fold.count,
+            seed=self.fold.seed,
+        )
+        for place, part in zip(pool, dealt, strict=True):
+            outside: Split | None = None if groups[place] in anomalous else "train"
+            folded[place] = "val" if part == self.fold.part else outside
+        return folded
 
     def _shares(self, given: Collection[Split | None]) -> dict[Split, float]:
         """Shares of the films that are held out, where the data set itself does not say."""

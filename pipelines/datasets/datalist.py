@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from pipelines.datasets.class_folders import find_class_folders
 from pipelines.datasets.datalist_files import find_listed_films
 from pipelines.datasets.datalist_rows import DATASET_DIR_KEY, FINGERPRINT_KEY
 from pipelines.datasets.films import SPLITS, FilmsFound, LayoutError, Split
+from pipelines.datasets.folds import Fold, fold_splits
 from pipelines.datasets.groups import find_patients
 from pipelines.datasets.lesions import find_lesions, lesion_table
 from pipelines.datasets.named_classes import refuse_contradicting_names
@@ -166,6 +167,7 @@ def build_datalist(
     seed: int = 0,
     group_column: str | None = None,
     require: Collection[Split] | None = ("train", "val"),
+    fold: Fold | None = None,
 ) -> Datalist:
     """Make the list of films from a folder or a file.
 
@@ -188,6 +190,8 @@ def build_datalist(
         group_column: Column of a datalist file, or of `metadata.csv`, that says whose film it is.
         require: Splits that must have films of every class. None asks for those that are given and
             for those that are made from them: a folder may hold nothing but test films.
+        fold: The part that validates in cross-validation, in place of a given or made validation
+            split; all other films that are not for testing train.
 
     Returns:
         The list; splits that are neither given nor made are empty.
@@ -210,9 +214,20 @@ def build_datalist(
     assigned = assign_splits(
         found.films,
         patients,
-        fractions={"val": val_fraction, "test": test_fraction},
+        fractions={"val": 0.0 if fold else val_fraction, "test": test_fraction},
         seed=seed,
     )
+    if fold is not None and not all_for_testing:
+        assigned = replace(
+            assigned,
+            splits=fold_splits(
+                assigned.splits,
+                fold,
+                paths=[film.path for film in found.films],
+                groups=assigned.groups,
+                labels=[film.label for film in found.films],
+            ),
+        )
     parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
     for film, group, split in zip(found.films, assigned.groups, assigned.splits, strict=True):
         item = {"image": str(film.path), "label": film.label, "group": group}

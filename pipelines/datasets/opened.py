@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pipelines.datasets.data_card import describe_data
 from pipelines.datasets.datalist import Datalist, build_datalist, check_split
 from pipelines.datasets.films import SPLITS
+from pipelines.datasets.folds import fold_of
 from pipelines.datasets.survey import survey_films
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import right_names
@@ -78,6 +79,8 @@ class OpenedDataset(Opened):
         require: Splits that must have films of every class; `all` takes any.
         val_fraction: Share of the training films for validation, 0 to 1.
         test_fraction: Share of the films for testing where no split is given, 0 to 1.
+        folds: Number of parts for cross-validation.
+        fold: The part that validates, from 0; None splits by `val_fraction`.
         seed: Seed of the split.
         group_column: Column of a datalist file, or of `metadata.csv`, that holds the patient.
 
@@ -85,7 +88,7 @@ class OpenedDataset(Opened):
         ConfigurationError: If `require` names no split, or a number is out of its range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a config names each
         self,
         dataset_dir: str | Path,
         *,
@@ -93,6 +96,8 @@ class OpenedDataset(Opened):
         require: Sequence[str] = ("train", "val"),
         val_fraction: float = 0.1,
         test_fraction: float = 0.0,
+        folds: int = 5,
+        fold: int | None = None,
         seed: int = 0,
         group_column: str | None = None,
     ) -> None:
@@ -104,6 +109,7 @@ class OpenedDataset(Opened):
         self.require = tuple(require)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
+        self.fold = fold_of(fold, count=folds, seed=seed)
         self.seed = seed
         self.group_column = group_column
 
@@ -116,6 +122,7 @@ class OpenedDataset(Opened):
             seed=self.seed,
             group_column=self.group_column,
             require=[name for name in SPLITS if name in self.require],
+            fold=self.fold,
         )
 
 

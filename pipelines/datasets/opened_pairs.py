@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pipelines.datasets.copies import find_copies
 from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, check_split
 from pipelines.datasets.films import SPLITS, LabelledFilm, LayoutError, Split
+from pipelines.datasets.folds import fold_of
 from pipelines.datasets.groups import find_patients, tie_groups
 from pipelines.datasets.opened import Opened, check_split_name
 from pipelines.datasets.pair_checks import check_pairs
@@ -19,7 +20,6 @@ from pipelines.datasets.pair_files import find_listed_pairs
 from pipelines.datasets.pairs import PairsFound, find_pairs
 from pipelines.datasets.splits import deal_folds
 from pipelines.datasets.splitting import assign_splits
-from pipelines.errors import ConfigurationError, Reason
 
 
 class OpenedPairs(Opened):
@@ -63,12 +63,7 @@ class OpenedPairs(Opened):
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             check_split_name(name)
-        if folds < 2 or (fold is not None and not 0 <= fold < folds):  # noqa: PLR2004
-            raise ConfigurationError(
-                Reason.CONFIGURATION,
-                f"expected two folds or more and a fold from 0 to {folds - 1}, got {folds} and "
-                f"{fold}",
-            )
+        fold_of(fold, count=folds, seed=seed)
         self.dataset_dir = Path(dataset_dir)
         self.classes = tuple(classes)
         self.sides = sides

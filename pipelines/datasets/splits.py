@@ -44,13 +44,19 @@ def choose_groups(
     return frozenset(chosen)
 
 
-def deal_folds(groups: Sequence[str], *, folds: int, seed: int) -> tuple[int, ...]:
+def deal_folds(
+    groups: Sequence[str], *, folds: int, seed: int, labels: Sequence[int] | None = None
+) -> tuple[int, ...]:
     """Deal groups to parts of about the same number of films, for cross-validation.
+
+    Groups of every combination of classes are dealt apart, so that parts have about the same share
+    of each class.
 
     Args:
         groups: Group of each film.
         folds: Number of parts.
         seed: Another seed deals otherwise.
+        labels: Class of each film; None takes all films as of one.
 
     Returns:
         The part of each film, from 0; films of one group are in one.
@@ -60,13 +66,19 @@ def deal_folds(groups: Sequence[str], *, folds: int, seed: int) -> tuple[int, ..
         (0, 0, 1, 1)
     """
     films: dict[str, int] = defaultdict(int)
-    for group in groups:
+    held: dict[str, set[int]] = defaultdict(set)
+    for group, label in zip(groups, labels or [0] * len(groups), strict=True):
         films[group] += 1
+        held[group].add(label)
     dealt: dict[str, int] = {}
     sizes = [0] * folds
+    of_class: dict[frozenset[int], list[int]] = defaultdict(lambda: [0] * folds)
     # Larger groups first, so that the smaller ones can even the parts out.
     for group in sorted(films, key=lambda name: (-films[name], _rank(name, seed))):
-        dealt[group] = min(range(folds), key=sizes.__getitem__)
+        own = of_class[frozenset(held[group])]
+        places = list(zip(own, sizes, strict=True))
+        dealt[group] = places.index(min(places))
+        own[dealt[group]] += films[group]
         sizes[dealt[group]] += films[group]
     return tuple(dealt[group] for group in groups)
 
