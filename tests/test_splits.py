@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.datasets.films import LabelledFilm
 from pipelines.datasets.groups import Patient
-from pipelines.datasets.splits import choose_groups
+from pipelines.datasets.splits import choose_groups, deal_folds
 from pipelines.datasets.splitting import assign_splits
 from pipelines.errors import DatasetError
 from pipelines.ingest.sniff import FileFormat
@@ -126,3 +126,23 @@ def test_a_patient_in_two_given_splits_is_refused(tmp_path):
         DatasetError, match=r"got 1 patients in several[^\n]*\n.*train/a.png and test"
     ):
         assign(tmp_path, rows)
+
+
+@given(films, st.integers(2, 5), st.integers(0, 9))
+def test_folds_share_no_group_and_about_the_same_of_each_class(pairs, folds, seed):
+    groups = [f"patient {group}" for group, _ in pairs]
+    labels = [label for _, label in pairs]
+    dealt = deal_folds(groups, folds=folds, seed=seed, labels=labels)
+    assert len(set(zip(groups, dealt, strict=True))) == len(set(groups))
+    for label in set(labels):
+        # Groups of this class alone are dealt evenly, to within one group.
+        pure = {g for g, own in zip(groups, labels, strict=True) if own == label} - {
+            g for g, own in zip(groups, labels, strict=True) if own != label
+        }
+        films_of = Counter(g for g in groups if g in pure)
+        held = Counter(part for g, part in zip(groups, dealt, strict=True) if g in pure)
+        if films_of:
+            sizes = [held[part] for part in range(folds)]
+            assert max(sizes) - min(sizes) <= max(films_of.values())
+        if len(pure) >= folds:
+            assert len(held) == folds

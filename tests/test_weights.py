@@ -26,6 +26,13 @@ def test_weights_come_back_within_half_precision(tmp_path):
         assert torch.allclose(read.double(), value.double(), rtol=2**-11, atol=1e-7)
 
 
+def test_equal_weights_are_equal_files(tmp_path):
+    made = network()
+    for name in ("a.pt", "b.pt"):
+        save_weights(made, tmp_path / name)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
 def test_shipped_size_is_that_of_half_precision(tmp_path):
     save_weights(DenseNet121(spatial_dims=2, in_channels=1, out_channels=1), tmp_path / "model.pt")
     assert (tmp_path / "model.pt").stat().st_size < 16e6

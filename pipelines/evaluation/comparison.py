@@ -104,7 +104,7 @@ def write_comparison(output_dir: Path, runs: Sequence[ComparedRun]) -> None:
         [_NAME, "split", "films", *columns, "parameters", "films_per_second"],
         _rows(runs, shown, ends),
     )
-    _draw(output_dir / "comparison.png", runs, shown)
+    draw_runs(output_dir / "comparison.png", runs, shown)
 
 
 def _rows(
@@ -127,8 +127,14 @@ def _rows(
         }
 
 
-def _draw(path: Path, runs: Sequence[ComparedRun], shown: Mapping[str, str]) -> None:
-    """Draw a panel a figure, a line a run, each point with its interval."""
+def draw_runs(path: Path, runs: Sequence[ComparedRun], shown: Mapping[str, str]) -> None:
+    """Draw a panel a figure, a line a run, each point with its interval.
+
+    Args:
+        path: PNG to write.
+        runs: At least one.
+        shown: Names of the figures with their titles.
+    """
     places = list(range(len(runs)))
     inches = (2.0 + 2.2 * len(shown), 1.2 + 0.35 * len(runs))
     with picture_file(path, inches) as picture:

@@ -37,8 +37,9 @@ def save_weights(network: nn.Module, path: Path | str) -> None:
         _plain_name(name): value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for name, value in network.state_dict().items()
     }
-    with whole_file(Path(path)) as temporary:
-        torch.save(state, temporary)
+    # Through an open file: of a path, torch would keep the temporary name within the file.
+    with whole_file(Path(path)) as temporary, temporary.open("wb") as out:
+        torch.save(state, out)
 
 
 def load_weights(

@@ -42,14 +42,19 @@ def pair_runs(runs: Sequence[FinishedRun]) -> list[PairedDifference]:
     except ConfigurationError as error:
         logger.warning("not compared film by film: %s", error)
         return []
-    patients = _patients(runs[0].folder / _DATALIST)
+    patients = patients_of(runs[0].folder / _DATALIST)
     unknown = sum(name not in patients for name in names)
     if unknown:
         logger.warning("%d films tell no patient: each is taken as one of its own", unknown)
     return compare_pairs(made, [patients.get(name, name) for name in names])
 
 
-def _patients(datalist: Path) -> dict[str, str]:
+def patients_of(datalist: Path) -> dict[str, str]:
+    """Return the patient's pseudonym of each film, by its name as tables have it.
+
+    Args:
+        datalist: The `datalist.json` of a run; nothing is returned where it cannot be read.
+    """
     content = _read(datalist)
     items = [item for key in _SPLITS for item in content.get(key, ())]
     return {table_filename(str(item["image"])): str(item["group"]) for item in items}

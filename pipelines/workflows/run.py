@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.datasets.opened import Opened
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.run_folder import LAST_CHECKPOINT, runs_of, unfinished_runs
@@ -78,6 +79,34 @@ def evaluate(
         overlays=["evaluate", *overlays],
         overrides=dict(overrides or {}),
     )
+
+
+def open_dataset(
+    bundle: Bundle,
+    *,
+    data: Path,
+    overlays: Sequence[str] = (),
+    overrides: Mapping[str, object] | None = None,
+) -> Opened:
+    """Open the data set that a training run would have, without running anything.
+
+    Args:
+        bundle: Whose configuration names it.
+        data: Folder or datalist file of the films.
+        overlays: Names or paths of configurations merged after `train.json`.
+        overrides: Values by key, set last.
+
+    Returns:
+        The data set; its problems are raised by its `datalist`.
+    """
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser()
+    parser.read_config([str(bundle.train), *(str(bundle.overlay(name)) for name in overlays)])
+    parser.update({"bundle_root": str(bundle.root), "dataset_dir": str(data.resolve())})
+    parser.update(dict(overrides or {}))
+    dataset: Opened = parser.get_parsed_content("data")
+    return dataset
 
 
 def _run(
