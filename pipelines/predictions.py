@@ -22,6 +22,7 @@ class Classification:
         guard_score: How unlike it is; None where the bundle has no guard.
         region: Whether a region of the film was found and classified alone (`found`), or the whole
             film for want of one (`none_found_classified_whole`); None where none was looked for.
+        explanation_agreement: Rank correlation of two explanations, -1 to 1; None without both.
     """
 
     filename: str
@@ -32,6 +33,7 @@ class Classification:
     out_of_distribution: bool | None = None
     guard_score: float | None = None
     region: str | None = None
+    explanation_agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,15 @@
 import json
 
 import numpy as np
+from PIL import Image
 
+from pipelines.evaluation.cases import Cases
+from pipelines.evaluation.drawing import save_sheet
+from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.prediction_table import table_filename
-from pipelines.files import write_csv
+from pipelines.evaluation.report_files import write_evaluation
+from pipelines.files import write_csv, write_json
+from pipelines.labels import PNEUMONIA_CLASSES
 
 HOSTILE = (
     "</script><script>window.broken = 1</script>.png",
@@ -52,3 +58,52 @@ def write_prediction(folder, *, count, names=None):
         "explanations": "Grad-CAM",
     }
     (folder / "summary.json").write_text(json.dumps(summary), "utf-8")
+
+
+def write_classification(folder, *, count=60):
+    """Write what an evaluation of a classifier leaves, and a data card."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    names = [f"{number:03d}.png" for number in range(count)]
+    cases = Cases.of(
+        names,
+        [f"p{number // 2}" for number in range(count)],
+        labels=labels,
+        logits=random.normal(labels * 3 - 1.5, 1.5),
+        classes=PNEUMONIA_CLASSES,
+    )
+    point = OperatingPoint(0.5, 1.0, PNEUMONIA_CLASSES, "youden", "validation")
+    write_evaluation(folder, cases, point, split="test")
+    write_json(
+        folder / "data_card.json",
+        {
+            "films": count,
+            "splits": {"test": {name: {"films": 30, "groups": 15} for name in PNEUMONIA_CLASSES}},
+            "histograms": {name: [0.1, 0.5, 0.4] for name in PNEUMONIA_CLASSES},
+            "missing": {"patient": 0, "spacing": 60},
+        },
+    )
+
+
+def write_outlines(folder, *, count=12):
+    """Write what an evaluation of a segmentation leaves, with a picture of one film."""
+    figure = {"value": 0.9, "low": 0.85, "high": 0.93}
+    metrics = {"split": "test", "n": count, "n_groups": count, "metrics": {"dice": figure}}
+    structures = {"structures": {name: {"dice": figure} for name in ("Radius", "Ulna")}}
+    write_json(folder / "metrics.json", metrics | structures)
+    rows = [
+        {
+            "filename": f"{number}.png",
+            "dice": 0.9 - number / 100,
+            "missed": number % 2,
+            "invented": 0,
+            "lowest": "Ulna",
+            "dice_Radius": 0.9,
+            "dice_Ulna": 0.8,
+        }
+        for number in range(count)
+    ]
+    write_csv(folder / "cases.csv", list(rows[0]), rows)
+    sheet = Image.new("RGB", (60, 40), "#446688")
+    panels = [(0, 0, 30, 40), (30, 0, 60, 40)]
+    save_sheet(folder / "cases" / "worst_1.png", sheet, panels, film=f"{count - 1}.png")

@@ -13,10 +13,11 @@ from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.inference.engine import TorchEngine
-from pipelines.inference.explain import Explainer, grad_cam
+from pipelines.inference.explain import Explainer
 from pipelines.inference.folder import prepare
 from pipelines.ingest.collect import Item
 from pipelines.networks.classifiers import CLASSIFIERS, build_classifier
+from pipelines.networks.grad_cam import grad_cam
 from pipelines.networks.weights import save_weights
 from pipelines.predictions import Classification, Refusal
 from pipelines.transforms.chains import efficientnet_preprocessing, radiograph_preprocessing
@@ -190,3 +191,15 @@ def test_a_film_that_went_away_stops_nothing(tmp_path, caplog):
     item.path.unlink()
     Explainer(spot_engine(tmp_path), tmp_path / "out")([film], [classification("a.png")])
     assert "no explanation of 'a.png'" in caplog.text
+
+
+def test_two_methods_stand_side_by_side_and_say_how_far_they_agree(tmp_path):
+    film_with_a_spot(tmp_path / "a.png")
+    item = Item(tmp_path / "a.png", "a.png")
+    film = prepare(radiograph_preprocessing(32), item.path, item=item)
+    explainer = Explainer(spot_engine(tmp_path), tmp_path / "out", method="both")
+    (record,) = explainer([film], [classification("a.png")])
+    assert record.explanation_agreement > 0.3, "both look at the spot"
+    assert explainer.about()["explanations"] == "Grad-CAM and occlusion"
+    with Image.open(tmp_path / "out" / "explanations" / "a.png.png") as picture:
+        assert picture.width == 3 * round(60 / 90 * 512) + 4 * 16

@@ -120,6 +120,14 @@ def test_three_classes_leave_figures_decisions_and_class_info(tmp_path):
     metrics = json.loads((again.folder / "metrics.json").read_text("utf-8"))
     assert metrics["threshold"] == point.threshold
     assert (again.folder / "class_info.json").is_file()
+    for folder, kind in (
+        (outcome.folder, "Training run, validation"),
+        (again.folder, "Evaluation"),
+    ):
+        report = (folder / "report.html").read_text("utf-8")
+        assert f'<p class="kind">{kind}' in report
+        assert report.count("film029.png") == 1
+        assert json.loads(re.search(r'id="thumbnails">(.*?)<', report)[1]).count("") == 0
 
 
 def test_weights_of_another_size_are_not_evaluated(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser_fixture import Page, chromium
-from report_fixture import HOSTILE, write_prediction
+from report_fixture import HOSTILE, write_classification, write_outlines, write_prediction
 
 from pipelines.reports.page import draw_report
 from pipelines.reports.thumbnails import encode, shrunk
@@ -23,7 +23,7 @@ def prediction(tmp_path_factory):
     write_prediction(folder, count=120)
     film = shrunk(np.random.default_rng(0).random((1, 40, 50), np.float32))
     small = {f"films/{number:03d}.dcm": encode(film) for number in range(120)}
-    return draw_report(folder, title="tiny 0.0.1", kind="prediction", thumbnails=small)
+    return draw_report(folder, title="tiny 0.0.1", kind="prediction", thumbnails=lambda: small)
 
 
 def test_a_prediction_is_sorted_filtered_and_opened(driver, prediction):
@@ -102,11 +102,52 @@ def test_a_page_that_fits_a_phone(driver, prediction):
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_nothing_is_asked_of_a_network_and_nothing_complained_of(driver, prediction):
-    page = Page(driver, prediction)
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_classification(folder)
+    return draw_report(folder, title="tiny", kind="evaluation, test films")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    write_outlines(folder)
+    return draw_report(folder, title="tiny", kind="training run, validation films")
+
+
+def test_an_evaluation_shows_its_figures_and_what_was_wrong_first(driver, evaluation):
+    page = Page(driver, evaluation)
+    assert "AUROC" in page.texts("#figures tbody th")
+    assert len(page.texts("#plots figure")) >= 4
+    loaded = "return [...document.querySelectorAll('#plots img')].every(e => e.naturalWidth > 0)"
+    page.until(loaded)
+    assert page.texts("#data-card h3")[0].startswith("Films of each split")
+    assert page.texts("#rows .state")[0] == "wrong"
+    page.find("#states [data-state=right]").click()
+    page.until("return document.querySelector('[data-state=right][aria-pressed=true]')")
+    assert set(page.texts("#rows .state")) == {"right"}
+    page.find("select[data-key=label] option[value=NORMAL]").click()
+    cells = "[...document.querySelectorAll('#rows .label')]"
+    page.until(f"return {cells}.every(e => e.textContent === 'NORMAL')")
+
+
+def test_the_worst_film_has_its_picture(driver, run):
+    page = Page(driver, run)
+    assert page.texts("#rows .name")[0] == "11.png"
+    page.find("#rows .name button").click()
+    page.until("return document.querySelector('#case-picture.large').naturalWidth === 60")
+    page.press("ARROW_RIGHT")
+    page.until("return document.querySelector('#case-picture').parentElement.hidden")
+
+
+@pytest.mark.parametrize("kind", ["prediction", "evaluation", "run"])
+def test_nothing_is_asked_of_a_network_and_nothing_complained_of(driver, kind, request):
+    report = request.getfixturevalue(kind)
+    page = Page(driver, report)
     page.complaints()
     page.requests()
-    page = Page(driver, prediction)
+    page = Page(driver, report)
     page.find("#rows .name button").click()
     page.until("return document.querySelector('dialog').open")
     page.press("ESCAPE")

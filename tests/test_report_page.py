@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from report_fixture import HOSTILE, write_prediction
+from report_fixture import HOSTILE, write_classification, write_prediction
 
 from pipelines.evaluation.drawing import save_sheet
 from pipelines.files import write_csv
@@ -22,14 +22,14 @@ from pipelines.reports.sources import Sources
 from pipelines.reports.thumbnails import ThumbnailFile
 
 
-def data_of(text, name="data"):
+def data_of(text, name="table-data"):
     block = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.S)
     return json.loads(block[1])
 
 
 @given(st.text())
 def test_no_text_breaks_out_of_a_page(text):
-    block = str(data_block("data", {"name": [text]}))
+    block = str(data_block("table-data", {"name": [text]}))
     assert block.count("<") == 2
     assert data_of(block) == {"name": [text]}
     assert str(element("p", text, title=text)).count("<") == 2
@@ -37,7 +37,9 @@ def test_no_text_breaks_out_of_a_page(text):
 
 
 def test_what_is_no_number_becomes_null():
-    assert data_of(str(data_block("data", {"a": float("nan"), "b": (1.5, float("inf"))}))) == {
+    assert data_of(
+        str(data_block("table-data", {"a": float("nan"), "b": (1.5, float("inf"))}))
+    ) == {
         "a": None,
         "b": [1.5, None],
     }
@@ -166,3 +168,17 @@ def test_a_data_card_of_any_shape_is_laid_out(tmp_path):
     assert '<td class="number">10</td>' in text
     assert "&lt;b&gt;" in text
     assert "1.235" in text
+
+
+def test_an_evaluation_has_figures_curves_and_names_that_are_its_own(tmp_path):
+    write_classification(tmp_path)
+    text = page(tmp_path, title="tiny", kind="evaluation")
+    names = re.findall(r' id="([^"]*)"', text)
+    assert len(set(names)) == len(names)
+    assert {"figures", "plots", "cases", "data-card", "table-data"} <= set(names)
+    metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))["metrics"]["auroc"]
+    assert f"{metrics['low']:.3f} to {metrics['high']:.3f}" in text
+    assert text.count("data:image/png") >= 4
+    wrong = sum(row[2] == "wrong" for row in data_of(text)["rows"])
+    assert wrong
+    assert {row[2] for row in data_of(text)["rows"][:wrong]} == {"wrong"}

@@ -66,6 +66,7 @@ def test_tables_as_they_stand(tmp_path):
         "out_of_distribution": None,
         "guard_score": None,
         "region": None,
+        "explanation_agreement": None,
     }
     summary = json.loads((tmp_path / "new" / "summary.json").read_text())
     assert summary == FACTS | {

@@ -79,9 +79,9 @@ def heat_map(film: Plane, reconstruction: Plane, *, error_scale: float) -> Plane
     return np.asarray(np.clip(smooth / error_scale, 0, 1), dtype=np.float32)
 
 
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture as PNG, whole or not at all."""
-    save_sheet(path, picture, picture.info.get(_PANELS, ()))
+def write_picture(path: Path, picture: Image.Image, *, film: str = "") -> None:
+    """Write a picture as PNG, whole or not at all; `film` as in `save_sheet`."""
+    save_sheet(path, picture, picture.info.get(_PANELS, ()), film=film)
 
 
 def stack_pictures(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -17,9 +17,16 @@ GROUND, PANEL, TEXT, MUTED = "#121417", "#000000", "#F4F4F4", "#A9AFB6"
 PANELS_KEY = "plainfilm:panels"
 """Text of a PNG that says where its panels lie: a list of left, top, right and bottom in pixels."""
 
+FILM_KEY = "plainfilm:film"
+"""Text of a PNG that says which film it shows, where its own name does not."""
+
 
 def save_sheet(
-    path: Path, sheet: Image.Image, panels: Sequence[tuple[int, int, int, int]] = ()
+    path: Path,
+    sheet: Image.Image,
+    panels: Sequence[tuple[int, int, int, int]] = (),
+    *,
+    film: str = "",
 ) -> None:
     """Write a picture of several panels as PNG, whole or not at all.
 
@@ -27,8 +34,11 @@ def save_sheet(
         path: Where to write.
         sheet: The picture.
         panels: Left, top, right and bottom of each panel, so that they can be shown alone.
+        film: Name of the film in the tables, where the picture has another one.
     """
     told = PngInfo()
+    if film:
+        told.add_itxt(FILM_KEY, film)
     if panels:
         told.add_text(PANELS_KEY, json.dumps([list(box) for box in panels]))
     with whole_file(path) as temporary:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, shortened
+from pipelines.evaluation.drawing import GROUND, MUTED, TEXT, font, save_sheet, shortened
 from pipelines.evaluation.pictures import (
     BLUE,
     GREY,
@@ -14,6 +14,7 @@ from pipelines.evaluation.pictures import (
     picture_file,
     plain_axes,
 )
+from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.region_pictures import (
     Picture,
     draw_outline,
@@ -27,7 +28,6 @@ from pipelines.evaluation.segmentation import (
     SegmentedFilm,
     figure_titles,
 )
-from pipelines.files import whole_file
 
 _GAP, _CAPTION = 12, 52
 
@@ -122,12 +122,13 @@ def draw_case(
     name, small, room = font(16, bold=True), font(13), sheet.width - 2 * _GAP
     draw.text((_GAP, 8), shortened(caption[0], name, room), fill=TEXT, font=name)
     draw.text((_GAP, 30), shortened(caption[1], small, room), fill=MUTED, font=small)
+    boxes = []
     for place, (title, panel) in enumerate(panels):
-        left = _GAP + place * (width + _GAP)
+        left, top = _GAP + place * (width + _GAP), _CAPTION + 2 * _GAP - 4
         draw.text((left, _CAPTION), title, fill=TEXT, font=small)
-        sheet.paste(Image.fromarray(panel), (left, _CAPTION + 2 * _GAP - 4))
-    with whole_file(path) as temporary:
-        sheet.save(temporary, format="PNG")
+        sheet.paste(Image.fromarray(panel), (left, top))
+        boxes.append((left, top, left + width, top + height))
+    save_sheet(path, sheet, boxes, film=table_filename(film.filename))
 
 
 def _outlined(plain: Picture, masks: Mask, scale: float) -> Picture:

@@ -27,12 +27,13 @@ from pipelines.inference.overlap import one_thread_an_operation, overlapped
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
-from pipelines.inference.thumbnails import Picture, Thumbnails, stretched
+from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Prediction, Refusal
 from pipelines.progress import progress
+from pipelines.radiograph import Pixels
 from pipelines.reports.page import draw_report
-from pipelines.reports.thumbnails import ThumbnailFile
+from pipelines.reports.thumbnails import ThumbnailFile, stretched
 from pipelines.results.overlays import write_contact_sheet
 from pipelines.results.tables import write_batch
 from pipelines.workflows.bundle import Bundle, read_metadata
@@ -177,7 +178,7 @@ class BatchPredictor:
             summary = self._write([records[film.position] for film in films], about | speed)
         if self.report:
             title = f"{summary['bundle']} {summary['bundle_version']}"
-            draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read())
+            draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read)
         return summary
 
     def _about(self) -> dict[str, object]:
@@ -262,7 +263,7 @@ class BatchPredictor:
         else:
             sheet.unlink(missing_ok=True)
 
-    def _picture(self, position: int, thumbnails: Thumbnails) -> Picture | None:
+    def _picture(self, position: int, thumbnails: Thumbnails) -> Pixels | None:
         kept = thumbnails.find(position)
         if kept is not None:
             return kept

@@ -1,11 +1,9 @@
 """Small pictures of the first predicted films, kept while a batch runs."""
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-Picture = npt.NDArray[np.float32]
-"""float32, 0 to 1, (1 or 3, height, width)."""
+from pipelines.radiograph import Pixels
+from pipelines.reports.thumbnails import stretched
 
 
 class Thumbnails:
@@ -20,7 +18,7 @@ class Thumbnails:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._kept: dict[int, Picture] = {}
+        self._kept: dict[int, Pixels] = {}
 
     def offer(self, position: int, prepared: torch.Tensor) -> None:
         """Keep a film if it is among the first ones.
@@ -34,13 +32,6 @@ class Thumbnails:
             if len(self._kept) > self._count:
                 del self._kept[max(self._kept)]
 
-    def find(self, position: int) -> Picture | None:
+    def find(self, position: int) -> Pixels | None:
         """Return the picture of a film, or None if it was not kept."""
         return self._kept.get(position)
-
-
-def stretched(prepared: torch.Tensor) -> Picture:
-    """Stretch a prepared film to 0 … 1, whatever its normalisation was."""
-    picture = prepared.numpy().astype(np.float32)
-    low, high = float(picture.min()), float(picture.max())
-    return (picture - low) / max(high - low, 1e-6)

@@ -99,6 +99,7 @@ def read_cases(sources: Sources) -> CaseTable:
     return CaseTable(tuple(columns), tuple(ordered), meaning)
 
 
+_AGREEMENT = "explanation_agreement"
 _Read: TypeAlias = tuple[list[Column], list[Case], str]
 
 
@@ -133,6 +134,7 @@ def _classified(rows: Sequence[Row]) -> _Read:
             for name in probabilities
         ),
         *([Column("region", "Region", "label", shown=False)] if "region" in rows[0] else []),
+        *([Column(_AGREEMENT, "Explanations agree", "number")] if _AGREEMENT in rows[0] else []),
     ]
     cases = []
     for row in rows:
@@ -143,6 +145,7 @@ def _classified(rows: Sequence[Row]) -> _Read:
         sure = confidence or 0.0
         values: dict[str, Value] = {name: _number(row[name]) for name in probabilities}
         values |= {key: row.get(key, "") for key in ("label", "predicted_label", "region")}
+        values[_AGREEMENT] = _number(row.get(_AGREEMENT))
         cases.append(
             Case(
                 row["filename"],

@@ -4,14 +4,16 @@ import base64
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 
 import pipelines
 from pipelines.files import write_text
 from pipelines.reports import sections
 from pipelines.reports.cases import Case, CaseTable, Column, Value, read_cases, states_of
+from pipelines.reports.data_card import data_card
 from pipelines.reports.markup import Html, data_block, element, joined
 from pipelines.reports.pictures import CasePictures, gather
 from pipelines.reports.sources import Sources
@@ -21,6 +23,9 @@ MOST_CASES = 20_000
 MOST_THUMBNAILS = 5_000
 PRINTED = 200
 """Rows on paper."""
+
+Thumbnails: TypeAlias = Callable[[], Mapping[str, str]]
+"""Gives the small pictures of films, WebP in base64, by their names in the tables."""
 
 _FIRST = (Column("place", "No.", "count"), Column("filename", "File"), Column("state", "Outcome"))
 _FLAGGED = Column("flagged", "Unlike training films", "flag", shown=False)
@@ -32,8 +37,7 @@ def draw_report(
     *,
     title: str,
     kind: str,
-    thumbnails: Mapping[str, str] | None = None,
-    pictures: Mapping[str, Path] | None = None,
+    thumbnails: Thumbnails | None = None,
 ) -> Path | None:
     """Write `report.html` into a folder of results; what goes wrong is logged and costs no run.
 
@@ -41,16 +45,14 @@ def draw_report(
         folder: Of a run, an evaluation or a prediction.
         title: Such as the name of the bundle.
         kind: What the folder holds, in a few words.
-        thumbnails: WebP in base64 by the film's name in the tables.
-        pictures: Large pictures of films that do not stand under the film's name in `overlays/` or
-            `explanations/`, by the film's name in the tables.
+        thumbnails: Gives WebP in base64 by the film's name in the tables.
 
     Returns:
         Where the report stands; None if it could not be drawn.
     """
     path = folder / FILE_NAME
     try:
-        text = page(folder, title=title, kind=kind, thumbnails=thumbnails, pictures=pictures)
+        text = page(folder, title=title, kind=kind, thumbnails=thumbnails)
         write_text(path, text)
     except Exception as error:  # noqa: BLE001 - tables and figures are there; a page is no reason to lose them
         _log.warning("no %s: %s: %s", FILE_NAME, type(error).__name__, error)
@@ -63,22 +65,21 @@ def page(
     *,
     title: str,
     kind: str,
-    thumbnails: Mapping[str, str] | None = None,
-    pictures: Mapping[str, Path] | None = None,
+    thumbnails: Thumbnails | None = None,
 ) -> str:
     """Return the text of the page; see `draw_report`."""
     sources = Sources(folder)
     found = read_cases(sources)
     cases = found.cases[:MOST_CASES]
-    drawn = gather(sources, cases, named=pictures)
+    drawn = gather(sources, cases)
     before = [
         sections.overview(sources, found.cases),
         sections.measured(sources),
         sections.plots(sources),
         sections.tables(sources),
     ]
-    after = [sections.data_card(sources), sections.about(sources)]
-    small = _thumbnails(cases, drawn, thumbnails or {})
+    after = [data_card(sources), sections.about(sources)]
+    small = _thumbnails(cases, drawn, thumbnails() if thumbnails else {})
     style, script = _static("report.css"), _static("report.js")
     return _filled(
         {
@@ -176,7 +177,7 @@ def _data(
         "pictures": drawn.caption,
         "printed": PRINTED,
     }
-    blocks = [data_block("data", value), data_block("thumbnails", small)]
+    blocks = [data_block("table-data", value), data_block("thumbnails", small)]
     blocks += [
         Html(f'<script type="text/plain" id="picture-{place}">{picture}</script>\n')
         for place, picture in drawn.large.items()

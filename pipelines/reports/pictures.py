@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.evaluation.drawing import PANELS_KEY
+from pipelines.evaluation.drawing import FILM_KEY, PANELS_KEY
 from pipelines.reports.cases import Case
 from pipelines.reports.sources import Sources
 from pipelines.reports.thumbnails import SIDE, encode
@@ -51,7 +51,6 @@ def gather(
     sources: Sources,
     cases: Sequence[Case],
     *,
-    named: Mapping[str, Path] | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> CasePictures:
     """Take up the pictures of cases, the first cases first, until there is no room.
@@ -59,14 +58,14 @@ def gather(
     Args:
         sources: The folder's files; no picture outside of the folder is taken.
         cases: In the order of the table.
-        named: Pictures that do not stand under the name of their film, by that name.
         most_bytes: Room for them.
 
     Returns:
         The pictures.
     """
     roots = {name: (sources.folder / name).resolve() for name in _drawn_now(sources)}
-    found = [_find(roots, case, named or {}) for case in cases]
+    named = _named(sources)
+    found = [_find(roots, case, named) for case in cases]
     paths = {place: path for place, path in enumerate(found) if path is not None}
     made = CasePictures(found=len(paths), caption=_caption(roots, paths))
     room = most_bytes
@@ -105,6 +104,20 @@ def _drawn_now(sources: Sources) -> list[str]:
     return [name for name in SUBJECTS if told[name]]
 
 
+def _named(sources: Sources) -> dict[str, Path]:
+    """Pictures of chosen films, which tell the film in their text."""
+    found = {}
+    for path in sorted((sources.folder / "cases").glob("*.png")):
+        try:
+            with Image.open(path) as picture:
+                film = picture.info.get(FILM_KEY)
+        except (OSError, ValueError, SyntaxError):
+            continue
+        if isinstance(film, str):
+            found[str(film)] = path
+    return found
+
+
 def _find(roots: Mapping[str, Path], case: Case, named: Mapping[str, Path]) -> Path | None:
     if case.filename in named:
         return named[case.filename]
@@ -124,7 +137,7 @@ def _caption(roots: Mapping[str, Path], paths: Mapping[int, Path]) -> str:
         for name, root in roots.items()
         if any(path.is_relative_to(root) for path in paths.values())
     ]
-    return " ".join(said) or "The film, what it should show and what was found."
+    return " ".join(said) or "The film, and beside it what was found."
 
 
 def _draw(path: Path) -> tuple[str, str] | None:

@@ -5,9 +5,10 @@ from typing import Any
 
 from pipelines.reports.cases import Case, State
 from pipelines.reports.figures import confusion_table, figure_tables, number_text, title_of
+from pipelines.reports.layout import ROWS, any_table, is_short, plain_text
 from pipelines.reports.markup import Html, element, facts, joined, section, table
 from pipelines.reports.pictures import figure_source
-from pipelines.reports.sources import Row, Sources
+from pipelines.reports.sources import Sources
 
 PLOTS: Mapping[str, tuple[str, str]] = {
     "roc.png": (
@@ -59,8 +60,6 @@ _TABLES: Mapping[str, tuple[str, str]] = {
     ),
 }
 _SHOWN_BELOW = {"subgroups.png": "subgroups.csv", "robustness.png": "robustness.csv"}
-_ROWS = 200
-_ENDS = (("ci_low", "ci_high"), ("low", "high"))
 
 
 def overview(sources: Sources, cases: Sequence[Case]) -> Html:
@@ -143,32 +142,23 @@ def tables(sources: Sources) -> Html:
         picture = _figure(sources, f"{stem}.png", title="", meaning="", kind="wide")
         if picture and f"{stem}.png" in _SHOWN_BELOW:
             content.insert(0, picture)
-        if len(rows) > _ROWS:
-            said = f"The first {_ROWS} of {len(rows):,} rows; all stand in {name}."
+        if len(rows) > ROWS:
+            said = f"The first {ROWS} of {len(rows):,} rows; all stand in {name}."
             content.append(element("p", said, class_="meaning"))
         parts.append(section(title, *content, anchor=stem, meaning=meaning))
     return joined(parts)
 
 
-def data_card(sources: Sources) -> Html:
-    """Show `data_card.json`, whatever it holds."""
-    card = sources.json("data_card.json")
-    if not card:
-        return Html("")
-    meaning = "The films that these figures are of, and those that were learnt from."
-    return section("Data card", _anything(card), anchor="data", meaning=meaning)
-
-
 def about(sources: Sources) -> Html:
     """Say what was used: weights, threshold, versions."""
     shown = {
-        title_of(name): _plain(value)
+        title_of(name): plain_text(value)
         for name, value in (sources.summary or _settings(sources.metrics)).items()
-        if _is_short(value)
+        if is_short(value)
     }
     environment = sources.json("environment.json")
     shown |= {
-        title_of(name): _plain(environment[name])
+        title_of(name): plain_text(environment[name])
         for name in ("device", "seed", "commit", "python", "data_fingerprint")
         if environment.get(name) is not None
     }
@@ -180,28 +170,6 @@ def about(sources: Sources) -> Html:
         return Html("")
     folded = element("details", element("summary", "Show"), facts(shown))
     return section("How this was made", folded, anchor="about")
-
-
-def any_table(rows: Sequence[Row]) -> Html:
-    """Lay out a table; a figure and the ends of its interval become one cell.
-
-    Args:
-        rows: Of a CSV file; at most the first 200 are shown.
-
-    Returns:
-        The table.
-    """
-    columns = list(rows[0])
-    ends = {name: _interval_columns(name, columns) for name in columns}
-    hidden = {end for pair in ends.values() for end in pair or ()}
-    shown = [name for name in columns if name not in hidden]
-    made = [[_cell(row, name, ends[name]) for name in shown] for row in rows[:_ROWS]]
-    numbers = frozenset(
-        place
-        for place, name in enumerate(shown)
-        if all(_as_number(row.get(name)) is not None or not row.get(name) for row in rows)
-    )
-    return table([title_of(name) for name in shown], made, numbers=numbers)
 
 
 def _refusals(sources: Sources) -> Html:
@@ -260,80 +228,3 @@ def _figure(
 def _settings(metrics: Mapping[str, Any]) -> dict[str, Any]:
     left = {"metrics", "confusion_matrix", "structures", "auroc_of_scores", "interval"}
     return {name: value for name, value in metrics.items() if name not in left}
-
-
-def _anything(value: object, level: int = 3) -> Html:
-    """Lay out nested mappings and lists: facts, tables, and headings for what is deeper."""
-    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        names = list(dict.fromkeys(name for each in value for name in each))
-        rows = [[_plain(each.get(name)) for name in names] for each in value[:_ROWS]]
-        return table([title_of(name) for name in names], rows)
-    if not isinstance(value, dict):
-        return element("p", _plain(value))
-    flat = {title_of(name): _plain(each) for name, each in value.items() if _is_short(each)}
-    parts = [facts(flat)] if flat else []
-    for name, each in value.items():
-        if not _is_short(each):
-            parts += [element(f"h{min(level, 6)}", title_of(name)), _of_parts(each, level)]
-    return joined(parts)
-
-
-def _of_parts(value: object, level: int) -> Html:
-    """A mapping of mappings with the same short values is a table."""
-    if isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values()):
-        names = list(dict.fromkeys(name for each in value.values() for name in each))
-        if all(_is_short(each) for inner in value.values() for each in inner.values()):
-            rows = [
-                [str(name), *(_plain(inner.get(each)) for each in names)]
-                for name, inner in value.items()
-            ]
-            heads = ["", *map(title_of, names)]
-            return table(heads, rows, numbers=frozenset(range(1, len(heads))))
-    return _anything(value, level + 1)
-
-
-def _is_short(value: object) -> bool:
-    most = 12
-    if isinstance(value, list | tuple):
-        return len(value) <= most and all(not isinstance(each, dict | list) for each in value)
-    return not isinstance(value, dict)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value)) or "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number_text(value)
-
-
-def _interval_columns(name: str, columns: Sequence[str]) -> tuple[str, str] | None:
-    for low, high in _ENDS:
-        for pair in ((f"{name}_{low}", f"{name}_{high}"), (low, high)):
-            if set(pair) <= set(columns) and (pair[0] != low or name in {"value", "figure"}):
-                return pair
-    return None
-
-
-def _cell(row: Row, name: str, ends: tuple[str, str] | None) -> Html:
-    shown = _number_cell(row.get(name))
-    if ends is None or not all(row.get(end) for end in ends):
-        return joined([shown])
-    low, high = (_number_cell(row.get(end)) for end in ends)
-    return joined([shown, element("span", f" ({low} to {high})", class_="interval")])
-
-
-def _number_cell(cell: str | None) -> str:
-    number = _as_number(cell)
-    return (cell or "") if number is None else number_text(number)
-
-
-def _as_number(cell: str | None) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(cell or "")
-        except ValueError:
-            continue
-    return None

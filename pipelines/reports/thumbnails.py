@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from pipelines.evaluation.prediction_table import table_filename
@@ -71,6 +72,21 @@ class ThumbnailFile:
             except (ValueError, KeyError, TypeError):
                 continue  # the last line of a process that was killed
         return found
+
+
+def stretched(prepared: npt.ArrayLike) -> Pixels:
+    """Stretch a film as a network sees it to 0 … 1, whatever its normalisation was.
+
+    Args:
+        prepared: (channel, height, width).
+
+    Returns:
+        The same shape.
+    """
+    picture = np.asarray(prepared, dtype=np.float32)
+    low, high = float(picture.min()), float(picture.max())
+    full: Pixels = (picture - low) / max(high - low, 1e-6)
+    return full
 
 
 def shrunk(pixels: Pixels, size: tuple[int, int] | None = None) -> Image.Image:

@@ -12,6 +12,7 @@ from pipelines.evaluation.prediction_table import (
     prediction_columns,
     prediction_row,
     table_filename,
+    table_number,
     table_text,
 )
 from pipelines.files import write_csv, write_json
@@ -73,13 +74,18 @@ def write_classifications(
         looked for: how many films of each outcome.
     """
     regions = Counter(record.region for record in classifications if record.region is not None)
+    optional = [
+        name
+        for name in ("region", "explanation_agreement")
+        if any(getattr(record, name) is not None for record in classifications)
+    ]
     write_csv(
         output / "predictions.csv",
-        [*prediction_columns(classes), *GUARD_COLUMNS, *(["region"] if regions else [])],
+        [*prediction_columns(classes), *GUARD_COLUMNS, *optional],
         (
             prediction_row(record)
             | guard_cells(record)
-            | ({"region": record.region} if regions else {})
+            | {name: _optional_cell(getattr(record, name)) for name in optional}
             for record in classifications
         ),
     )
@@ -96,6 +102,12 @@ def write_classifications(
     labels = Counter(record.predicted_label for record in classifications)
     counts = {"labels": dict(sorted(labels.items()))}
     return counts | ({"regions": dict(sorted(regions.items()))} if regions else {})
+
+
+def _optional_cell(value: str | float | None) -> str | float:
+    if value is None:
+        return ""
+    return table_number(value) if isinstance(value, float) else value
 
 
 def guard_cells(record: Prediction) -> dict[str, object]:

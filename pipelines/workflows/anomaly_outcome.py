@@ -29,6 +29,7 @@ from pipelines.evaluation.anomaly_scores import (
     Profile,
     measure_films,
 )
+from pipelines.evaluation.prediction_table import table_filename
 from pipelines.nearest import right_names
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
@@ -58,6 +59,7 @@ class AnomalyOutcome(Ending):
         criterion: How the threshold is chosen after training.
         target: What the criterion shall reach.
         subgroups: Columns of the data that figures are told by, see `Ending`.
+        report: Whether `report.html` is drawn.
         seed: Seed of the bootstrap intervals.
 
     Raises:
@@ -80,6 +82,7 @@ class AnomalyOutcome(Ending):
         criterion: Criterion = "youden",
         target: float | None = None,
         subgroups: Sequence[str] | None = None,
+        report: bool = True,
         seed: int = 0,
     ) -> None:
         if score is not None and score not in set(AnomalyScore):
@@ -93,6 +96,7 @@ class AnomalyOutcome(Ending):
             split=split,
             weights=weights,
             subgroups=subgroups,
+            report=report,
         )
         self.reference = reference
         self.dataset = dataset
@@ -154,6 +158,7 @@ class AnomalyOutcome(Ending):
         self.remember_films(self.dataset)
         self._write(cases, point, self.folder / "model.pt")
         self.draw_curves()
+        self.draw_report("training run", cases.filenames)
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -162,7 +167,9 @@ class AnomalyOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
-        self._write(self._cases(), AnomalyPoint.beside(weights), weights)
+        cases = self._cases()
+        self._write(cases, AnomalyPoint.beside(weights), weights)
+        self.draw_report("evaluation", cases.filenames)
 
     @property
     def _items(self) -> Sequence[dict[str, Any]]:
@@ -225,8 +232,12 @@ class AnomalyOutcome(Ending):
             first: dict[str, int] = {}
             for place in places:
                 first.setdefault(evaluation.cases.groups[place], place)
-            pictures = [self._picture(evaluation, p) for p in list(first.values())[:_PICTURES]]
+            shown = list(first.values())[:_PICTURES]
+            pictures = [self._picture(evaluation, place) for place in shown]
             write_picture(self.folder / f"{name}_scores.png", stack_pictures(pictures))
+            for rank, (place, picture) in enumerate(zip(shown, pictures, strict=True), start=1):
+                film = table_filename(evaluation.cases.filenames[place])
+                write_picture(self.folder / "cases" / f"{name}_{rank}.png", picture, film=film)
 
     def _picture(self, evaluation: AnomalyEvaluation, place: int) -> Any:
         film = torch.as_tensor(self.films[place]["image"])

@@ -1,5 +1,6 @@
 """What the ends of all runs share: the best weights, the guard, the curves."""
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,12 @@ from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
 from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
 from pipelines.evaluation.trained_on import SplitFacts, TrainedOn
+from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
+from pipelines.progress import progress
+from pipelines.reports.page import MOST_THUMBNAILS, draw_report
+from pipelines.reports.thumbnails import encode, shrunk, stretched
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 
@@ -35,6 +40,7 @@ class Ending:
         checkpoint_dir: Folder of the run's checkpoints; by default `checkpoints` in `output_dir`.
         subgroups: Columns of the data that figures are told by; None takes those that identify
             nobody and have 2 to 12 values, an empty list none.
+        report: Whether `report.html` is drawn.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Ending:
         weights: str | Path | None,
         checkpoint_dir: str | Path | None = None,
         subgroups: Sequence[str] | None = None,
+        report: bool = True,
     ) -> None:
         self.folder = Path(output_dir)
         self.evaluator = evaluator
@@ -53,6 +60,7 @@ class Ending:
         self.weights = None if weights is None else Path(weights)
         self.checkpoints = Path(checkpoint_dir or self.folder / "checkpoints")
         self.subgroups = None if subgroups is None else tuple(subgroups)
+        self.report = report
 
     @property
     def split_name(self) -> str:
@@ -151,3 +159,38 @@ class Ending:
         """Draw `log.csv`, and say how to watch the run."""
         draw_training_curves(self.folder / "curves.png", self.folder / "log.csv")
         logger.info("Curves: tensorboard --logdir %s", self.folder)
+
+    def draw_report(self, kind: str, names: Sequence[str]) -> None:
+        """Gather all that stands in the folder on one page; where it cannot be, say so.
+
+        Args:
+            kind: What has been done.
+            names: Name of each film of the evaluator, in its order.
+        """
+        if not self.report:
+            return
+        path = draw_report(
+            self.folder,
+            title=_bundle_name(self.folder),
+            kind=f"{kind}, {self.split_name} films",
+            thumbnails=lambda: self._thumbnails(names),
+        )
+        if path is not None:
+            logger.info("Report: %s", path)
+
+    def _thumbnails(self, names: Sequence[str]) -> dict[str, str]:
+        shown = range(min(len(names), MOST_THUMBNAILS))
+        films = self.films
+        return {
+            table_filename(names[place]): encode(shrunk(stretched(films[place]["image"])))
+            for place in progress(shown, "drawing films")
+        }
+
+
+def _bundle_name(folder: Path) -> str:
+    """The bundle of a run, as its configuration has it; of runs from Python the folder's name."""
+    try:
+        root = json.loads((folder / "config.json").read_text("utf-8"))["bundle_root"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.resolve().name
+    return str(root.get("name", "")) if isinstance(root, dict) else Path(str(root)).resolve().name

@@ -25,6 +25,7 @@ from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.transforms.shifts import Choice, Setting, settings_of
 from pipelines.workflows.ending import SPLIT_NAMES, Ending
 from pipelines.workflows.shifted import shifted_cases
+from pipelines.workflows.worst_cases import explain_worst
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Outcome(Ending):
             their shifted copies, see `pipelines.transforms.shifts.settings_of`.
         preprocessing: What `class_info.json` says of the network's input besides its size.
         subgroups: Columns of the data that figures are told by, see `Ending`.
+        report: Whether `report.html` is drawn.
+        worst: How many films of an evaluation, the most wrong first, are explained by Grad-CAM.
         seed: Seed of the bootstrap intervals.
     """
 
@@ -67,6 +70,8 @@ class Outcome(Ending):
         shifts: Choice = False,
         preprocessing: Mapping[str, object] | None = None,
         subgroups: Sequence[str] | None = None,
+        report: bool = True,
+        worst: int = 12,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -75,6 +80,7 @@ class Outcome(Ending):
             split=split,
             weights=weights,
             subgroups=subgroups,
+            report=report,
         )
         self.dataset = dataset
         self.train_dataset = train_dataset
@@ -83,6 +89,7 @@ class Outcome(Ending):
         self.positive_classes = tuple(positive_classes)
         self.threshold = threshold
         self.shifts = settings_of(shifts)
+        self.worst = worst
         self.preprocessing = dict(preprocessing or {})
         self.seed = seed
 
@@ -144,6 +151,7 @@ class Outcome(Ending):
         self.fit_guard(self.train_dataset)
         self.write(cases, point, self.folder / "model.pt")
         self.draw_curves()
+        self.draw_report("training run", cases.filenames)
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -151,7 +159,17 @@ class Outcome(Ending):
         Raises:
             RunError: If no weights were named.
         """
-        self.write(self.cases(), self.given_point(), self.given_weights())
+        cases, point = self.cases(), self.given_point()
+        self.write(cases, point, self.given_weights())
+        explain_worst(
+            self.folder,
+            cases,
+            point,
+            films=self.films,
+            network=self.evaluator.network,
+            count=self.worst,
+        )
+        self.draw_report("evaluation", cases.filenames)
 
     def given_point(self) -> OperatingPoint:
         """Return the operating point of the given weights, with the threshold that was asked for.

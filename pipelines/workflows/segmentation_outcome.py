@@ -50,6 +50,7 @@ class SegmentationOutcome(Ending):
             are decided at even odds.
         largest_piece: Keep the largest connected part of each structure alone.
         subgroups: Columns of the data that figures are told by, see `Ending`.
+        report: Whether `report.html` is drawn.
         seed: Seed of the bootstrap intervals.
     """
 
@@ -66,6 +67,7 @@ class SegmentationOutcome(Ending):
         choose_thresholds: bool = True,
         largest_piece: bool = True,
         subgroups: Sequence[str] | None = None,
+        report: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -75,6 +77,7 @@ class SegmentationOutcome(Ending):
             weights=weights,
             checkpoint_dir=checkpoint_dir,
             subgroups=subgroups,
+            report=report,
         )
         self.dataset = dataset
         self.train_dataset = train_dataset
@@ -123,6 +126,7 @@ class SegmentationOutcome(Ending):
         self.fit_guard(self.train_dataset, edge_weight=_EDGE_WEIGHT)
         self._write(point, self.folder / "model.pt")
         self.draw_curves()
+        self.draw_report("training run", self._names())
 
     def evaluate(self) -> None:
         """Evaluate given weights with the operating point that ships with them.
@@ -132,6 +136,11 @@ class SegmentationOutcome(Ending):
         """
         weights = self.given_weights()
         self._write(self._point_of(weights), weights)
+        self.draw_report("evaluation", self._names())
+
+    def _names(self) -> list[str]:
+        items: list[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
+        return [self.dataset.datalist.name_of(item) for item in items]
 
     def _point_of(self, weights: Path) -> SegmentationPoint:
         """The operating point beside weights.

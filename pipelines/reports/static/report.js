@@ -8,7 +8,7 @@
     if (text !== undefined) made.textContent = text;
     return made;
   };
-  const { columns, rows, states, pictures, printed } = held("data");
+  const { columns, rows, states, pictures, printed } = held("table-data");
   const place = Object.fromEntries(columns.map((column, index) => [column.key, index]));
   const isNumber = { number: true, share: true, count: true };
   const PICTURE = "data:image/webp;base64,";
