@@ -110,8 +110,9 @@ def measured(sources: Sources) -> Html:
             class_="meaning",
         )
         confusion = joined([title, said, confusion])
+    seen = _seen(sources.metrics)
     return section(
-        "Figures", tables, confusion, anchor="figures", meaning=_measured_on(sources.metrics)
+        "Figures", seen, tables, confusion, anchor="figures", meaning=_measured_on(sources.metrics)
     )
 
 
@@ -210,6 +211,20 @@ def _measured_on(metrics: Mapping[str, Any]) -> str:
             f"Threshold {number_text(metrics.get('threshold'))}: {metrics['threshold_origin']}."
         )
     return " ".join(said)
+
+
+def _seen(metrics: Mapping[str, Any]) -> Html:
+    """Warn of films that the weights know."""
+    seen = metrics.get("films_seen") or {}
+    told = {
+        "trained_on": "the weights were trained with",
+        "chosen_on": "weights or threshold were chosen on",
+    }
+    said = [f"{seen[name]:,} that {how}" for name, how in told.items() if seen.get(name)]
+    if not said:
+        return Html("")
+    text = f"Of these films there are {' and '.join(said)}: such figures are too high."
+    return element("p", element("strong", "Mind: "), text, class_="notice")
 
 
 def _figure(

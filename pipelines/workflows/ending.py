@@ -12,9 +12,9 @@ from pipelines.datasets.traits import columns_of
 from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
+from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
 from pipelines.evaluation.trained_on import SplitFacts, TrainedOn
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
 from pipelines.progress import progress

@@ -101,6 +101,7 @@ class Robustness:
         self.outcome.write(cases, point, self.outcome.given_weights())
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         write_json(folder / "metrics.json", metrics | {"robustness": table.summary() | more})
+        self.outcome.draw_report("evaluation under shifts", cases.filenames)
         logger.info("%s", format_robustness(table))
         for name, told in more.items():
             logger.info("%s: %s", name, told)
