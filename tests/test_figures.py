@@ -9,7 +9,8 @@ from sklearn.calibration import calibration_curve
 
 from pipelines.evaluation.calibration import log_odds, probabilities, probability_of
 from pipelines.evaluation.cases import Cases
-from pipelines.evaluation.figures import OF_CLASS, TITLES, classification_figures, figure_titles
+from pipelines.evaluation.figures import TITLES, classification_figures, figure_titles
+from pipelines.evaluation.one_against_rest import OF_CLASS
 from pipelines.evaluation.thresholds import decide
 
 SEVEN = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -124,13 +125,13 @@ def test_every_figure_of_every_class_equals_scikit_learn(seed, threshold):
             "f1": metrics.f1_score(truth, positive),
             "auroc": metrics.roc_auc_score(truth, score),
             "auprc": metrics.average_precision_score(truth, score),
+            "accuracy": metrics.accuracy_score(truth, positive),
+            "balanced_accuracy": metrics.balanced_accuracy_score(truth, positive),
+            "mcc": metrics.matthews_corrcoef(truth, positive) if len(set(positive)) > 1 else np.nan,
+            "brier": metrics.brier_score_loss(truth, probability_of(p, group)),
+            "ece": _calibration_error(truth, probability_of(p, group)),
         }
-        if suffix == "_positive":
-            want |= {
-                "balanced_accuracy": metrics.balanced_accuracy_score(truth, positive),
-                "mcc": metrics.matthews_corrcoef(truth, positive),
-                "ece": _calibration_error(truth, probability_of(p, group)),
-            }
+        assert set(want) == set(TITLES)
         for name, value in want.items():
             expected = None if np.isnan(value) else pytest.approx(value, abs=1e-12)
             assert got[name + suffix] == expected, name + suffix
@@ -202,7 +203,8 @@ def test_names_and_titles():
     assert titles["auroc"] == "AUROC, mean of classes"
     assert titles["ppv_mel"] == "PPV (precision), mel"
     assert titles["auroc_positive"] == "AUROC, mel + bcc + akiec"
-    assert len(titles) == 2 * len(TITLES) + 7 * len(OF_CLASS)
+    assert titles["brier_mel"] == "Brier score, mel"
+    assert len(titles) == (1 + 1 + 7) * len(TITLES)
     assert list(values(drawn(0), positive_classes=MALIGNANT)) == list(titles)
 
 

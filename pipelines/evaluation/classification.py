@@ -7,7 +7,8 @@ import numpy as np
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Integers
-from pipelines.evaluation.figures import OF_CLASS, TITLES, Figure
+from pipelines.evaluation.figures import TITLES, Figure
+from pipelines.evaluation.one_against_rest import OF_CLASS
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.trained_on import SplitFacts
 

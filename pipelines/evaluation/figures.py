@@ -1,8 +1,10 @@
 """The figures of a classifier, each with its interval.
 
-Two classes have the figures of class 1. Of three classes or more, the same names hold means over
-the classes, each against the rest; then come the positive classes together, and each class. A
-figure whose denominator is zero is undefined and stays None.
+Two classes have the figures of class 1. Of three classes or more, the same names hold figures of
+all of them: those of `OF_CLASS` are means over the classes, each against the rest and each
+counting alike; the others have a form of their own for several classes. Then come the positive
+classes together, and each class, as one of two. A figure whose denominator is zero is undefined and
+stays None.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +15,7 @@ import numpy as np
 from pipelines.evaluation.bootstrap import bootstrap_intervals
 from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Floats
-from pipelines.evaluation.one_against_rest import EveryClass, OneAgainstRest
+from pipelines.evaluation.one_against_rest import OF_CLASS, EveryClass, OneAgainstRest
 from pipelines.evaluation.questions import POSITIVE, ask
 
 TITLES: Mapping[str, str] = {
@@ -31,9 +33,6 @@ TITLES: Mapping[str, str] = {
     "ece": "ECE",
 }
 """Every figure of two classes by name, in the order of all tables, with its title for people."""
-
-OF_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
-"""The figures of one class against the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def figure_titles(classes: Sequence[str], positive_classes: Sequence[str] = ()) 
         group = " + ".join(positive_classes)
         found |= {f"{name}_{POSITIVE}": f"{title}, {group}" for name, title in TITLES.items()}
     for each in classes:
-        found |= {f"{name}_{each}": f"{TITLES[name]}, {each}" for name in OF_CLASS}
+        found |= {f"{name}_{each}": f"{title}, {each}" for name, title in TITLES.items()}
     return found
 
 

@@ -13,6 +13,9 @@ import numpy as np
 from pipelines.evaluation.cases import Floats, Integers
 from pipelines.evaluation.questions import Booleans, Question
 
+OF_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+"""The figures whose mean over classes stands for all of them together."""
+
 RELIABILITY_BINS = 10
 """Bins of equal width over a probability, for the ECE and the reliability diagram."""
 
@@ -28,10 +31,10 @@ class OneAgainstRest:
         self._ranks = _Ranks.of(truth, question.odds)
 
     def of_class(self, weights: Floats) -> dict[str, Floats]:
-        """Compute what is told of each class for each row of weights (rows, n).
+        """Compute the figures of `OF_CLASS` for each row of weights (rows, n).
 
         Returns:
-            `sensitivity`, `specificity`, `ppv`, `npv`, `f1`, `auroc` and `auprc`, (rows,) each.
+            (rows,) each, by name.
         """
         counts = self._count(weights)
         return {
@@ -95,9 +98,8 @@ class EveryClass:
 
     def __call__(self, weights: Floats) -> dict[str, Floats]:
         """Compute each figure for each row of weights (rows, n); NaN where undefined."""
-        of_classes = {suffix: each.of_class(weights) for suffix, each in self._classes.items()}
-        names = next(iter(of_classes.values()))
-        means = {name: np.mean([f[name] for f in of_classes.values()], axis=0) for name in names}
+        of_classes = {suffix: each.of_two(weights) for suffix, each in self._classes.items()}
+        means = {name: np.mean([f[name] for f in of_classes.values()], axis=0) for name in OF_CLASS}
         total = weights.sum(axis=1)
         found = {
             **means,

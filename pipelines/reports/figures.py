@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines.evaluation.figures import OF_CLASS, TITLES
+from pipelines.evaluation.figures import TITLES
 from pipelines.reports.markup import Html, element, joined, table
 from pipelines.reports.sources import Sources
 
@@ -50,7 +50,7 @@ def figure_tables(sources: Sources) -> Html:
         return Html("")
     titles = {row.get("metric", ""): row.get("title", "") for row in sources.rows("metrics.csv")}
     classes = [str(name) for name in sources.metrics.get("classes") or ()]
-    single = {f"{name}_{each}" for name in OF_CLASS for each in classes}
+    single = {f"{name}_{each}" for name in TITLES for each in classes}
     rows = [
         _row(titles.get(name) or title_of(name), name, figure)
         for name, figure in found.items()
@@ -59,7 +59,7 @@ def figure_tables(sources: Sources) -> Html:
     heads = ("Figure", "Value", "95 % interval", "0 to 1", "What it says")
     parts = [table(heads, rows, numbers=frozenset({1}))]
     of_class = {
-        each: {n: found[f"{n}_{each}"] for n in OF_CLASS if f"{n}_{each}" in found}
+        each: {n: found[f"{n}_{each}"] for n in TITLES if f"{n}_{each}" in found}
         for each in classes
     }
     parts.append(_matrix("Each class against the rest", of_class))
