@@ -48,8 +48,8 @@ def main() -> int:
         return ExitStatus.FAILED
     _say(
         f"\ntables      {output}/predictions.csv, failures.csv, summary.json\n"
-        f"picture     {output}/contact_sheet.png\n"
-        f"training    {FOLDER}/training: curves.png, roc.png, metrics.csv, log.csv\n"
+        f"page        {output}/report.html, to open in a browser\n"
+        f"training    {FOLDER}/training: report.html, curves.png, metrics.csv, log.csv\n"
         f"TensorBoard .venv/bin/tensorboard --logdir {FOLDER}/training\n"
         f"The whole demonstration took {time.monotonic() - began:.0f} s."
     )

@@ -182,3 +182,20 @@ def test_an_evaluation_has_figures_curves_and_names_that_are_its_own(tmp_path):
     wrong = sum(row[2] == "wrong" for row in data_of(text)["rows"])
     assert wrong
     assert {row[2] for row in data_of(text)["rows"][:wrong]} == {"wrong"}
+
+
+@pytest.mark.parametrize("name", ["subgroups", "robustness", "cross_validation"])
+def test_a_row_a_figure_becomes_a_column_a_figure(tmp_path, name):
+    rows = [
+        {"part": part, "films": 9, "metric": metric, "value": 0.5, "ci_low": 0.25, "ci_high": 0.75}
+        for part in ("a", "b")
+        for metric in ("auroc", "f1")
+    ]
+    write_csv(tmp_path / f"{name}.csv", list(rows[0]), rows)
+    Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    text = page(tmp_path, title="tiny", kind="evaluation")
+    shown = re.search(rf'<section id="{name}".*?</section>', text, re.S)[0]
+    heads = re.findall(r"<th[^>]*>([^<]*)</th>", shown)
+    assert heads == ["Part", "Films", "AUROC", "F1", "a", "b"]
+    assert shown.count("0.500") == 4
+    assert shown.count("data:image/png") == text.count("data:image/png") == 1

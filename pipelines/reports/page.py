@@ -157,7 +157,7 @@ def _said_of_cases(
             f"{len(drawn.large):,} of {drawn.found:,} large pictures are in this file, those of "
             "the first cases; all stand beside it."
         )
-    if any(small) and sum(map(bool, small)) >= MOST_THUMBNAILS:
+    if sum(map(bool, small)) >= MOST_THUMBNAILS and len(cases) > MOST_THUMBNAILS:
         said.append(f"The first {MOST_THUMBNAILS:,} have a small picture.")
     return " ".join(said)
 

@@ -34,6 +34,7 @@ PLOTS: Mapping[str, tuple[str, str]] = {
     "hd95_mm.png": ("HD95 by structure", "95th percentile of distances in mm; 0 is best."),
     "hd95_px.png": ("HD95 by structure", "95th percentile of distances in pixels; 0 is best."),
     "curves.png": ("Training", "Loss and figures over the epochs."),
+    "cross_validation.png": ("Folds", "Each fold's own films, and all films out of fold."),
     "subgroups.png": ("Subgroups", "The figures of parts of the films, with 95 % intervals."),
     "robustness.png": ("Robustness", "The figures of films that were made worse step by step."),
     "leakage.png": (
@@ -46,6 +47,10 @@ PLOTS: Mapping[str, tuple[str, str]] = {
 """Pictures that a folder may hold, in the order of the page: title, and what it shows."""
 
 _TABLES: Mapping[str, tuple[str, str]] = {
+    "cross_validation.csv": (
+        "Folds",
+        "Each fold on its own films, and all films, each judged by weights that have not seen it.",
+    ),
     "subgroups.csv": (
         "Subgroups",
         "The same figures for parts of the films. Small parts have wide intervals.",
@@ -59,7 +64,9 @@ _TABLES: Mapping[str, tuple[str, str]] = {
         "Pairs that may be one film or one patient; figures are too high where there are many.",
     ),
 }
-_SHOWN_BELOW = {"subgroups.png": "subgroups.csv", "robustness.png": "robustness.csv"}
+_SHOWN_BELOW = {
+    f"{name}.png": f"{name}.csv" for name in ("cross_validation", "subgroups", "robustness")
+}
 
 
 def overview(sources: Sources, cases: Sequence[Case]) -> Html:

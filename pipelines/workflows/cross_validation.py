@@ -17,6 +17,7 @@ from pipelines.evaluation.cross_validation import (
 )
 from pipelines.evaluation.recorded import read_films
 from pipelines.files import write_json, write_text
+from pipelines.reports.page import draw_report
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.finished_run import METRICS
 from pipelines.workflows.pairing import patients_of
@@ -67,6 +68,7 @@ def cross_validate(
     write_cross_validation(output_dir, found)
     write_text(output_dir / "cross_validation.txt", format_cross_validation(found) + "\n")
     write_json(output_dir / METRICS, _metrics(found))
+    draw_report(output_dir, title=bundle.name, kind=f"cross-validation, {folds} folds")
     return found
 
 
