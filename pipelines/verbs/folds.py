@@ -1,4 +1,4 @@
-"""Several runs as one: `cross-validate`."""
+"""Several runs as one: `cross-validate` and `ensemble`."""
 
 import argparse
 from pathlib import Path
@@ -17,6 +17,24 @@ from pipelines.workflows.required import Kind
 
 def add(verb: AddVerb) -> None:
     """Add these verbs to the command line."""
+    _add_cross_validate(verb)
+    parser = verb(
+        "ensemble",
+        ensemble,
+        "make one set of weights of finished runs: the mean of their calibrated probabilities",
+        "ensemble cross_validation/fold-* --output ensemble",
+    )
+    parser.add_argument("sources", metavar="RUN", nargs="+", type=Path, help="run folders")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=Path("ensemble"),
+        help="for weights and figures; default: %(default)s",
+    )
+
+
+def _add_cross_validate(verb: AddVerb) -> None:
     parser = verb(
         "cross-validate",
         cross_validate,
@@ -57,4 +75,15 @@ def cross_validate(options: argparse.Namespace) -> ExitStatus:
     )
     say(format_cross_validation(found))
     say(f"folds, table and picture: {options.output}")
+    return ExitStatus.DONE
+
+
+def ensemble(options: argparse.Namespace) -> ExitStatus:
+    """Put finished runs together, and say how the threshold was chosen."""
+    from pipelines.progress import configure_logging
+    from pipelines.workflows.ensemble import make_ensemble
+
+    configure_logging(debug=options.debug)
+    made = make_ensemble([existing(path) for path in options.sources], options.output)
+    say(f"{made}\nweights: {options.output}; use them with --ensemble {options.output}")
     return ExitStatus.DONE

@@ -11,6 +11,7 @@ from typing import Protocol
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import did_you_mean
 from pipelines.workflows.bundle import Bundle, find_bundle
+from pipelines.workflows.ensemble_settings import ensemble_settings
 from pipelines.workflows.reading import refuse_constant
 from pipelines.workflows.required import Kind
 
@@ -89,6 +90,9 @@ def checked(
     from pipelines.workflows.check import check_bundle
 
     bundle, overrides = find_bundle(options.bundle), settings(options.set)
+    ensemble = getattr(options, "ensemble", None)
+    if ensemble is not None:
+        overrides = ensemble_settings(existing(ensemble), base=base) | overrides
     problems = check_bundle(bundle, base=base, overlays=overlays, overrides=overrides)
     if problems:
         shown = [problem.within(bundle.name) for problem in problems[:MOST_PROBLEMS_SHOWN]]
@@ -140,4 +144,14 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="change a value of the configuration, e.g. train.trainer.max_epochs=3",
+    )
+
+
+def add_ensemble(parser: argparse.ArgumentParser) -> None:
+    """Let a verb use an ensemble in place of a bundle's weights."""
+    parser.add_argument(
+        "--ensemble",
+        type=Path,
+        metavar="DIR",
+        help="weights that `plainfilm ensemble` made, in place of the bundle's",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
+    add_ensemble,
     add_overlay,
     add_set,
     checked,
@@ -43,6 +44,7 @@ def _add_evaluate(verb: AddVerb) -> None:
         "evaluate pneumonia_classification --data data/chest_xray",
     )
     _add_run_options(parser)
+    add_ensemble(parser)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

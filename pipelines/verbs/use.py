@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
+    add_ensemble,
     add_overlay,
     add_set,
     checked,
@@ -42,6 +43,7 @@ def _add_predict(verb: AddVerb) -> None:
         metavar="MODE",
         help="mask: classify only what a segmentation step finds, where the bundle has one",
     )
+    add_ensemble(parser)
     add_overlay(parser)
     add_set(parser)
 

@@ -171,6 +171,17 @@ class Outcome(Ending):
         )
         self.draw_report("evaluation", cases.filenames)
 
+    def choose(self) -> None:
+        """Choose the operating point of given weights, put it beside them, and evaluate with it.
+
+        Raises:
+            RunError: If no weights were named.
+        """
+        cases = self.cases()
+        point = self.choose_point(cases, shifted_cases(self.evaluator, cases, self.shifts))
+        point.save(self.given_weights().parent / "operating_point.json")
+        self.write(cases, point, self.given_weights())
+
     def given_point(self) -> OperatingPoint:
         """Return the operating point of the given weights, with the threshold that was asked for.
 

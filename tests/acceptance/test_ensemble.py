@@ -1,0 +1,170 @@
+"""An ensemble of runs as whole commands: made, evaluated, and used to predict."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from bundle_fixture import one_torch_thread
+from scipy.special import expit, logit, softmax
+from torch import nn
+
+from pipelines.cli import main
+from pipelines.datasets.phantoms import write_samples
+from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.networks.ensemble import Ensemble
+
+NETWORK = {
+    "_target_": "monai.networks.nets.DenseNet",
+    "spatial_dims": 2,
+    "in_channels": 1,
+    "out_channels": 1,
+    "block_config": [1, 1],
+    "init_features": 8,
+    "growth_rate": 4,
+}
+SETTINGS = {
+    **{"image_size": 32, "batch_size": 4, "num_workers": 0, "device": "cpu"},
+    "train.trainer.max_epochs": 1,
+}
+BUNDLE = "pneumonia_classification"
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:parsing config_file"),
+    pytest.mark.filterwarnings("ignore:.*nvImageCodec"),
+]
+
+
+def plainfilm(*arguments, **settings):
+    pairs = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+    with one_torch_thread():
+        return main([*map(str, arguments), *pairs])
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as table:
+        return {row["filename"]: row for row in csv.DictReader(table)}
+
+
+def probabilities(path):
+    return {name: float(row["prob_PNEUMONIA"]) for name, row in rows(path).items()}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "chest"
+    write_samples("chest", folder, count=24, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(films, tmp_path_factory):
+    """Two networks on one split, and one of them on another fold."""
+    folder = tmp_path_factory.mktemp("runs")
+    deeper = NETWORK | {"block_config": [1, 2]}
+    made = {
+        "first": {"network_def": NETWORK},
+        "deeper": {"network_def": deeper},
+        "fold": {"network_def": NETWORK, "data.fold": 0, "data.folds": 2},
+    }
+    for name, own in made.items():
+        given = ("train", BUNDLE, "--data", films, "--output", folder / name)
+        assert plainfilm(*given, **SETTINGS | own) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ensemble(runs):
+    folder = runs / "ensemble"
+    assert plainfilm("ensemble", runs / "first", runs / "deeper", "--output", folder) == 0
+    return folder
+
+
+def test_the_answer_is_the_mean_of_calibrated_probabilities(runs, ensemble):
+    members = [probabilities(runs / name / "predictions.csv") for name in ("first", "deeper")]
+    point = OperatingPoint.beside(ensemble / "model.pt")
+    for name, told in probabilities(ensemble / "predictions.csv").items():
+        mean = np.mean([member[name] for member in members])
+        calibrated = expit(logit(mean) / point.temperature + point.bias)
+        assert told == pytest.approx(calibrated, abs=2e-2)
+
+
+def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, ensemble, capsys):
+    point = OperatingPoint.beside(ensemble / "model.pt")
+    assert (point.criterion, point.target, point.split) == ("sensitivity", 0.98, "validation")
+    unseen = set(rows(runs / "first" / "predictions.csv"))
+    assert set(rows(ensemble / "predictions.csv")) == unseen
+    plainfilm("ensemble", runs / "fold", runs / "first", "--output", runs / "mixed")
+    said = capsys.readouterr().out
+    mixed = OperatingPoint.beside(runs / "mixed" / "model.pt")
+    listed = [
+        json.loads((runs / name / "datalist.json").read_text("utf-8")) for name in ("fold", "first")
+    ]
+    trained = {item["image"] for each in listed for item in each["training"]}
+    if (runs / "mixed" / "predictions.csv").is_file():
+        assert not set(rows(runs / "mixed" / "predictions.csv")) & trained
+    else:
+        thresholds = [
+            OperatingPoint.beside(runs / name / "model.pt").threshold for name in ("fold", "first")
+        ]
+        assert mixed.threshold == pytest.approx(np.mean(thresholds))
+        assert "mean of the members' thresholds" in said
+
+
+def test_it_evaluates_and_predicts_in_place_of_the_weights(films, ensemble, tmp_path):
+    given = ("evaluate", BUNDLE, "--data", films, "--ensemble", ensemble)
+    more = {"num_workers": 0, "device": "cpu", "split": "val"}
+    assert plainfilm(*given, "--output", tmp_path / "evaluated", **more) == 0
+    evaluated = rows(tmp_path / "evaluated" / "predictions.csv")
+    assert evaluated == rows(ensemble / "predictions.csv")
+    predict = ("predict", BUNDLE, films / "val", tmp_path / "predicted")
+    assert plainfilm(*predict, "--ensemble", ensemble, device="cpu", **{"reader.threads": 1}) == 0
+    predicted = probabilities(tmp_path / "predicted" / "predictions.csv")
+    own = probabilities(ensemble / "predictions.csv")
+    shared = {f"val/{name}": told for name, told in predicted.items()}
+    assert own.keys() == shared.keys()
+    for name, told in own.items():
+        assert shared[name] == pytest.approx(told, abs=1e-2)
+
+
+def test_what_does_not_fit_is_refused(runs, films, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(runs / "first", other)
+    config = json.loads((other / "config.json").read_text("utf-8"))
+    (other / "config.json").write_text(json.dumps(config | {"image_size": 48}))
+    refused = [
+        ([runs / "first", other], "has another image_size than 'first'"),
+        ([runs / "first"], "two runs or more"),
+        ([runs / "first", films], "'chest' has no metrics.json"),
+    ]
+    for given, said in refused:
+        assert plainfilm("ensemble", *given, "--output", tmp_path / "none") == 2
+        assert said in capsys.readouterr().err
+    predict = ("predict", BUNDLE, films / "train", tmp_path / "out", "--ensemble", runs / "first")
+    assert plainfilm(*predict) == 2
+    assert "'first' has no ensemble.json" in capsys.readouterr().err
+
+
+class Fixed(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = torch.tensor(outputs)
+
+    def forward(self, films):
+        return self.outputs.expand(len(films), -1)
+
+
+def test_probabilities_of_two_outputs_and_of_more_classes_are_averaged():
+    film = torch.zeros(2, 1, 4, 4)
+    two = Ensemble([Fixed([1.0]), Fixed([0.0, 3.0])], temperatures=[2, 1], biases=[0.5, 0])
+    mean = (expit(1 / 2 + 0.5) + expit(3.0)) / 2
+    assert torch.allclose(two(film)[:, 0].double(), torch.tensor(logit(mean)), atol=1e-5)
+    sure = Ensemble([Fixed([60.0]), Fixed([80.0])], temperatures=[1, 1], biases=[0, 0])
+    assert 60 < sure(film)[0, 0].item() < 62
+    three = ([1.0, 2.0, 3.0], [0.0, 5.0, 1.0])
+    many = Ensemble(list(map(Fixed, three)), temperatures=[1, 2], biases=[0, 0])
+    expected = (softmax(three[0]) + softmax(np.array(three[1]) / 2)) / 2
+    assert np.allclose(many(film).softmax(dim=1).numpy(), expected, atol=1e-6)
