@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn import metrics
 
 from pipelines.errors import ConfigurationError
@@ -107,7 +108,28 @@ def test_what_is_undefined_is_none():
     undefined = {name for name, figure in got.items() if figure.value is None}
     assert undefined == {"balanced_accuracy", "sensitivity", "ppv", "f1", "auroc", "auprc", "mcc"}
     assert all((got[n].low, got[n].high) == (None, None) for n in undefined)
-    assert (got["specificity"].value, got["specificity"].low) == (1.0, 1.0)
+    # Two patients and no false alarm: exactly, by Clopper and Pearson.
+    assert (got["specificity"].value, got["specificity"].high) == (1.0, 1.0)
+    assert got["specificity"].low == pytest.approx(0.025 ** (1 / 2))
+
+
+def test_no_interval_claims_to_know_a_share_exactly():
+    # 20 patients of two films each, ten of them ill and all of those called.
+    labels = np.repeat(np.arange(20) % 2, 2)
+    logits = np.where(labels == 1, 2.0, np.repeat(np.where(np.arange(20) < 6, 1.0, -1.0), 2))
+    groups = [str(n // 2) for n in range(40)]
+    got = classification_figures(
+        make(labels, logits, groups=groups), temperature=1.0, threshold=0.5, resamples=500
+    )
+    low = binomtest(10, 10).proportion_ci(method="exact").low
+    assert (got["sensitivity"].value, got["sensitivity"].high) == (1.0, 1.0)
+    assert got["sensitivity"].low == pytest.approx(low)
+    assert 0 < got["specificity"].low < 0.7 < got["specificity"].high
+    none = classification_figures(
+        make(labels, -np.abs(logits), groups=groups), temperature=1.0, threshold=0.5, resamples=500
+    )
+    assert (none["sensitivity"].value, none["sensitivity"].low) == (0.0, 0.0)
+    assert none["sensitivity"].high == pytest.approx(1 - low)
 
 
 def test_intervals_hold_the_value_and_are_those_of_patients():

@@ -76,6 +76,31 @@ def bootstrap_values(
     return {name: np.concatenate(parts) for name, parts in drawn.items()}
 
 
+def all_or_none(value: float, patients: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a share of which every case, or none, is counted.
+
+    Each resample gives the same share, so that the bootstrap would claim to know it exactly.
+
+    Args:
+        value: 0 or 1.
+        patients: How many the cases come from; each counts once.
+        level: Of the interval.
+
+    Returns:
+        Low and high end.
+
+    References:
+        Clopper and Pearson, Biometrika 26 (1934) 404-413.
+
+    Examples:
+        >>> low, high = all_or_none(1.0, 30)
+        >>> round(low, 3), high
+        (0.884, 1.0)
+    """
+    bound = float(((1 - level) / 2) ** (1 / patients))
+    return (bound, 1.0) if value else (0.0, 1 - bound)
+
+
 def interval_of(values: Floats, level: float = 0.95) -> tuple[float, float] | None:
     """Return the percentile interval of what resamples gave.
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.evaluation.bootstrap import bootstrap_intervals
+from pipelines.evaluation.bootstrap import all_or_none, bootstrap_intervals
 from pipelines.evaluation.calibration import probabilities
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Floats
 from pipelines.evaluation.one_against_rest import OF_CLASS, EveryClass, OneAgainstRest
-from pipelines.evaluation.questions import POSITIVE, ask
+from pipelines.evaluation.questions import POSITIVE, Question, ask
 
 TITLES: Mapping[str, str] = {
     "accuracy": "Accuracy",
@@ -95,7 +95,8 @@ def classification_figures(
     the probability of class 1, 0 to 1; of more it sums over the classes, 0 to 2. ECE is the
     expected calibration error of the probability of class 1, or of the most probable class, in
     `RELIABILITY_BINS` bins of equal width; resampling adds to it, so its interval leans towards
-    high values.
+    high values. A share of all films or of none, such as a sensitivity of 1, has the exact interval
+    for as many patients, since every resample gives the same.
 
     Args:
         cases: The cases.
@@ -126,10 +127,32 @@ def classification_figures(
 
     values = quietly(np.ones((1, len(cases))))
     intervals = bootstrap_intervals(quietly, cases.groups, resamples=resamples, seed=seed)
+    for name, groups in _shares(cases, questions).items():
+        value = float(values[name][0])
+        if value in {0.0, 1.0} and intervals[name] == (value, value):
+            intervals[name] = all_or_none(value, len(groups))
     return {
         name: _figure(float(values[name][0]), intervals[name])
         for name in figure_titles(cases.classes, positive_classes)
     }
+
+
+def _shares(cases: Cases, questions: Sequence[Question]) -> dict[str, set[str]]:
+    """The figures that are shares of films, with the patients of these films."""
+    patients = np.asarray(cases.groups)
+    found = {"accuracy": set(cases.groups)}
+    for question in questions:
+        counted = {
+            "accuracy": np.ones(len(cases), dtype=np.bool_),
+            "sensitivity": question.truth,
+            "specificity": ~question.truth,
+            "ppv": question.called,
+            "npv": ~question.called,
+        }
+        found |= {
+            name + question.suffix: set(patients[films].tolist()) for name, films in counted.items()
+        }
+    return found
 
 
 def _figure(value: float, interval: tuple[float, float] | None) -> Figure:

@@ -60,8 +60,12 @@ def card_text(facts: CardFacts) -> str:
         facts.sections.get("Data", "Not described.").partition("\n### ")[0].strip(),
         "## Operating point",
         _point(facts.point),
+        *_choice(facts.point),
         "## Measured",
-        *(_measured(facts) or ["No evaluation is kept with the bundle; its README has figures."]),
+        *(
+            _measured(facts)
+            or ["No evaluation is kept here; the README of the bundle has figures."]
+        ),
         "## Limits",
         facts.sections.get("Limitations", "Not described."),
     ]
@@ -101,6 +105,17 @@ def _point(point: Mapping[str, Any]) -> str:
     if point.get("temperature") is not None:
         text += f"; temperature {point['temperature']:.4g}, bias {point.get('bias', 0):.3g}"
     return _prose(text + ". Every evaluation uses it unchanged.")
+
+
+def _choice(point: Mapping[str, Any]) -> Iterator[str]:
+    """The figures on the films that the operating point was chosen on, as stored with it."""
+    stored = point.get("figures") or {}
+    if point.get("dice") is not None:
+        stored = {"dice": {"value": point["dice"], "low": None, "high": None}}
+    if stored:
+        split = point.get("split", "validation")
+        yield f"On the {split} films that it was chosen on, so that these figures are optimistic:"
+        yield _figures({**point, "metrics": stored})
 
 
 def _decided(point: Mapping[str, Any]) -> str:
@@ -167,7 +182,7 @@ def _counts(data: Mapping[str, Any]) -> str:
 
 def _figures(metrics: Mapping[str, Any]) -> str:
     figures = metrics["metrics"]
-    many = len(metrics.get("classes", ())) > _MANY and "confusion_matrix" in metrics
+    many = len(metrics.get("classes", ())) > _MANY and "auroc" in figures
     positive = " + ".join(metrics.get("positive_classes", ()))
     rows: list[tuple[str, ...]] = []
     if many:
