@@ -26,7 +26,7 @@ LARGEST_SIDE = 448
 Shifts then mean the same on a film at its full size as on a small copy, and cost as much.
 """
 
-_VIEWS_AT_ONCE = 8
+_PIXELS_AT_ONCE = 8 * 224 * 224
 """More would not stay near the processor, which then waits for its memory."""
 
 
@@ -94,7 +94,7 @@ def shifted_cases(
     films = ShiftedFilms(loader.dataset, cases.filenames, settings)
     shown = DataLoader(films, batch_size=None, num_workers=loader.num_workers)
     answers = [
-        torch.cat([evaluator.answer(part).flatten(1) for part in views.split(_VIEWS_AT_ONCE)])
+        torch.cat([evaluator.answer(part).flatten(1) for part in views.split(_views(views))])
         for views in progress(shown, f"under {len(settings)} shifts", total=len(films))
     ]
     outputs = torch.stack(answers, dim=1).cpu().numpy()
@@ -102,6 +102,12 @@ def shifted_cases(
         setting: replace(cases, logits=logits_of_classes(each, len(cases.classes)))
         for setting, each in zip(settings, outputs, strict=True)
     }
+
+
+def _views(views: torch.Tensor) -> int:
+    """How many views go through the network at once."""
+    height, width = views.shape[-2:]
+    return max(1, _PIXELS_AT_ONCE // (height * width))
 
 
 def _simplified(pixels: Pixels) -> Pixels:
