@@ -4,9 +4,10 @@ They are chosen on validation films and then stay as they are, whatever is predi
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,21 @@ class SegmentationPoint:
         write_json(path, {"task": "segmentation", **asdict(self)})
 
     @staticmethod
+    def of(content: Mapping[str, Any]) -> "SegmentationPoint":
+        """Make the point of what `save` wrote.
+
+        Args:
+            content: The JSON, read; a `KeyError`, `TypeError` or `ValueError` says that it is none.
+        """
+        return SegmentationPoint(
+            classes=tuple(map(str, content["classes"])),
+            thresholds=tuple(map(float, content["thresholds"])),
+            largest_piece=bool(content["largest_piece"]),
+            split=str(content["split"]),
+            dice=content["dice"],
+        )
+
+    @staticmethod
     def beside(weights: Path) -> "SegmentationPoint":
         """Read the point that stands beside weights.
 
@@ -104,13 +120,7 @@ class SegmentationPoint:
         path = weights.parent / FILE_NAME
         try:
             content = json.loads(path.read_text("utf-8"))
-            return SegmentationPoint(
-                classes=tuple(map(str, content["classes"])),
-                thresholds=tuple(map(float, content["thresholds"])),
-                largest_piece=bool(content["largest_piece"]),
-                split=str(content["split"]),
-                dice=content["dice"],
-            )
+            return SegmentationPoint.of(content)
         except FileNotFoundError:
             raise ConfigurationError(
                 Reason.WEIGHTS_MISSING,

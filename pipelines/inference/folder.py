@@ -128,4 +128,5 @@ def prepare(transform: Transform, film: Path | Radiograph, *, item: Item) -> Pre
         original_size=made.get("original_size", tuple(image.shape[1:])),
         spacing_mm=made.get("spacing_mm"),
         placement=made.get("placement"),
+        source=film if isinstance(film, Radiograph) else None,
     )

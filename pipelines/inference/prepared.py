@@ -12,6 +12,7 @@ import torch
 from pipelines.errors import Reason
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Prediction, Refusal
+from pipelines.radiograph import Radiograph
 from pipelines.results.overlays import Caption
 
 Outputs: TypeAlias = npt.NDArray[np.float32]
@@ -36,6 +37,7 @@ class PreparedFilm:
         spacing_mm: Of the film as it was read, (rows, columns); None where it is unknown.
         placement: How the image lies on the film; None where nothing asks for it.
         region: What became of the search for a region; None where there was no search.
+        source: The film as it was read, where it came from Python and not from a file.
     """
 
     item: Item
@@ -44,6 +46,7 @@ class PreparedFilm:
     spacing_mm: tuple[float, float] | None = None
     placement: Placement | None = None
     region: str | None = None
+    source: Radiograph | None = None
 
     @property
     def filename(self) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from pipelines.errors import ConfigurationError, InputError, Reason
+from pipelines.evaluation.refiner import BESIDE, RefinedFilm, Refiner
 from pipelines.evaluation.region_pictures import Outline, outline
 from pipelines.evaluation.regions import Mask, without_fragments
 from pipelines.evaluation.segmentation_point import SegmentationPoint
@@ -18,6 +20,7 @@ from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.inference.settings import whole_number
 from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import Refusal, Region, Segmentation
+from pipelines.radiograph import Pixels
 from pipelines.results.bone_overlays import write_overlay
 from pipelines.results.masks import (
     ImageNames,
@@ -57,6 +60,9 @@ class Segment:
         image_names: What stands under `image_name` in the table: `path` below the input folder, or
             the file's `name`.
         overlay_size: Length of the longer side of a film in its overlay, in pixels.
+        refiner: What draws outlines anew at the film's own size: `beside` takes `refiner.pt` beside
+            the weights where there is one, a file that one; None draws none.
+        device: Where the refiner runs, as `pick_device` takes it.
 
     Raises:
         ConfigurationError: If a setting is out of its range.
@@ -64,7 +70,7 @@ class Segment:
 
     record = Segmentation
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a configuration sets
         self,
         weights: str | Path,
         *,
@@ -74,6 +80,8 @@ class Segment:
         smallest_area: int = 1,
         image_names: str = ImageNames.PATH,
         overlay_size: int = 1024,
+        refiner: str | Path | None = BESIDE,
+        device: str | torch.device = "cpu",
     ) -> None:
         strange = [name for name in save if name not in tuple(Save)]
         if strange or image_names not in tuple(ImageNames):
@@ -89,6 +97,8 @@ class Segment:
         self._smallest_area = whole_number("postprocessing.smallest_area", smallest_area)
         self._image_names = ImageNames(image_names)
         self._overlay_size = whole_number("postprocessing.overlay_size", overlay_size)
+        self._refiner_name = refiner
+        self._device = device
 
     @cached_property
     def operating_point(self) -> SegmentationPoint:
@@ -101,6 +111,23 @@ class Segment:
         if self._largest_piece is None:
             return point
         return replace(point, largest_piece=self._largest_piece)
+
+    @cached_property
+    def refiner(self) -> Refiner | None:
+        """What draws outlines anew, if anything does.
+
+        Raises:
+            PlainfilmError: If its files are missing or wrong, or of other structures.
+        """
+        found = Refiner.find(
+            self._refiner_name,
+            weights=self._weights,
+            device=self._device,
+            largest_piece=self._largest_piece,
+        )
+        if found is not None:
+            found.check_classes(self.operating_point)
+        return found
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -116,6 +143,7 @@ class Segment:
             "smallest_area": self._smallest_area,
             "save": sorted(self._save),
             "overlay_size": self._overlay_size,
+            "refiner": None if self.refiner is None else self.refiner.about(),
         }
 
     def __call__(
@@ -163,11 +191,14 @@ class Segment:
         self, film: PreparedFilm, maps: npt.NDArray[np.float32], *, save: frozenset[Save]
     ) -> Segmentation:
         folder = self._output / "masks" / film.filename
+        # The network's picture is too small for the refiner and to look at.
+        pixels = _pixels(film) if self.refiner or Save.OVERLAYS in save else None
+        refined = self._refine(film, maps, pixels)
         stack = []
         regions: list[Region] = []
         outlines: list[tuple[str, Outline | None]] = []
         for channel, name in enumerate(self.classes):
-            mask = self._mask(film, maps, channel)
+            mask = self._mask(film, maps, channel=channel, refined=refined)
             regions.append(measure_region(name, mask, spacing_mm=film.spacing_mm))
             if Save.OVERLAYS in save:
                 outlines.append((name, outline(mask)))
@@ -180,26 +211,49 @@ class Segment:
             if stack:
                 target = self._output / "masks" / f"{film.filename}.nii.gz"
                 write_nifti(target, np.stack(stack), spacing_mm=film.spacing_mm)
-            if outlines:
-                self._draw(film, outlines)
+            if outlines and pixels is not None:
+                self._draw(film, pixels, outlines)
         return Segmentation(filename=film.filename, regions=tuple(regions))
 
-    def _mask(self, film: PreparedFilm, maps: npt.NDArray[np.float32], channel: int) -> Mask:
+    def _refine(
+        self, film: PreparedFilm, maps: npt.NDArray[np.float32], pixels: Pixels | None
+    ) -> RefinedFilm | None:
+        if self.refiner is None or pixels is None:
+            return None
+        return self.refiner(pixels, maps, placement=film.placement, point=self.operating_point)
+
+    def _mask(
+        self,
+        film: PreparedFilm,
+        maps: npt.NDArray[np.float32],
+        *,
+        channel: int,
+        refined: RefinedFilm | None,
+    ) -> Mask:
         """Decide one structure on the film."""
-        mask = self.operating_point.decide(on_film(film, maps[channel]), channel)
+        mask = None if refined is None else refined.mask(channel)
+        if mask is None:
+            mask = self.operating_point.decide(on_film(film, maps[channel]), channel)
         if self._smallest_area > 1:
             mask = without_fragments(mask, largest=False, smallest_area=self._smallest_area)
         return mask
 
-    def _draw(self, film: PreparedFilm, outlines: Sequence[tuple[str, Outline | None]]) -> None:
-        # The network's picture is too small to look at, so the film is read once more.
-        pixels = read_radiograph(film.item.path, frame=film.item.frame).pixels
+    def _draw(
+        self, film: PreparedFilm, pixels: Pixels, outlines: Sequence[tuple[str, Outline | None]]
+    ) -> None:
         write_overlay(
             self._output / "overlays" / film.picture_name,
             pixels,
             outlines,
             longest=self._overlay_size,
         )
+
+
+def _pixels(film: PreparedFilm) -> Pixels:
+    """The film itself, read once more where it came from a file."""
+    if film.source is not None:
+        return film.source.pixels
+    return read_radiograph(film.item.path, frame=film.item.frame).pixels
 
 
 def on_film(film: PreparedFilm, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -17,7 +17,13 @@ from pipelines.files import write_csv
 from pipelines.training.confusion import confusion_picture
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.hyperparameters import add_hyperparameters, recorded_settings
-from pipelines.training.pictures import add_curves, with_masks, with_reconstructions
+from pipelines.training.pictures import (
+    add_curves,
+    is_of_crops,
+    one_by_one,
+    with_masks,
+    with_reconstructions,
+)
 from pipelines.training.trainer import RadiographTrainer
 
 logger = logging.getLogger(__name__)
@@ -151,7 +157,7 @@ class TensorBoard:
         if math.isfinite(trainer.grad_norm):
             writer.add_scalar("train/gradient_norm", trainer.grad_norm, step)
         if (step - 1) % trainer.state.epoch_length == 0:
-            images = trainer.state.output[CommonKeys.IMAGE][:_SAMPLE_IMAGES]
+            images = one_by_one(trainer.state.output[CommonKeys.IMAGE])[:_SAMPLE_IMAGES]
             writer.add_images("train/images", to_display(images), step)
 
     def _epoch(self, trainer: RadiographTrainer) -> None:
@@ -179,10 +185,11 @@ class TensorBoard:
             writer.add_image("validation/confusion_matrix", picture, step, dataformats="HWC")
             return
         output = self.evaluator.state.output
-        images, label, made = (
-            output[key][:_SAMPLE_MAPS]
-            for key in (CommonKeys.IMAGE, CommonKeys.LABEL, CommonKeys.PRED)
-        )
+        keys = (CommonKeys.IMAGE, CommonKeys.LABEL, CommonKeys.PRED)
+        images, label, made = (output[key] for key in keys)
+        if is_of_crops(images):
+            images, label, made = (one_by_one(each) for each in (images, label, made))
+        images, label, made = (each[:_SAMPLE_MAPS] for each in (images, label, made))
         if label.is_floating_point():
             writer.add_images("validation/reconstructions", with_reconstructions(label, made), step)
         else:

@@ -97,6 +97,23 @@ def _roc_picture(questions: Sequence[_Question]) -> npt.NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
+def is_of_crops(images: torch.Tensor) -> bool:
+    """Return whether channels are no colours but crops of one film, as a refiner takes them."""
+    return images.shape[1] not in {1, 3}
+
+
+def one_by_one(images: torch.Tensor) -> torch.Tensor:
+    """Let each crop of the first film be a picture of its own; films of 1 or 3 channels stay.
+
+    Args:
+        images: (batch, channel, height, width).
+
+    Returns:
+        The same, or (channel, 1, height, width).
+    """
+    return images[0, :, None] if is_of_crops(images) else images
+
+
 def with_masks(
     images: torch.Tensor, masks: torch.Tensor, predictions: torch.Tensor
 ) -> torch.Tensor:

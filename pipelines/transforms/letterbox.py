@@ -51,6 +51,17 @@ class Letterbox:
         """Row and column of the film's first pixel inside the rectangle."""
         return (self.network[0] - self.inner[0]) // 2, (self.network[1] - self.inner[1]) // 2
 
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """From a pixel of the rectangle, x before y, to one of the film: (2, 3)."""
+        # Whole numbers are the middles of pixels.
+        scales = [f / n for f, n in zip(self.film, self.inner, strict=True)][::-1]
+        shifts = [
+            (0.5 - corner) * scale - 0.5
+            for corner, scale in zip(self.corner[::-1], scales, strict=True)
+        ]
+        return np.column_stack([np.diag(scales), shifts])
+
     def to_network(self, pixels: Pixels) -> Pixels:
         """Lay a film into the rectangle.
 

@@ -86,8 +86,11 @@ class Ending:
         """
         return columns_of(self.films.data, self.subgroups)
 
-    def keep_best_weights(self) -> None:
-        """Write the best epoch's weights as `model.pt`, and let the evaluator have them.
+    def keep_best_weights(self, name: str = "model.pt") -> None:
+        """Write the best epoch's weights, and let the evaluator have them.
+
+        Args:
+            name: Of the file in the folder of the run.
 
         Raises:
             RunError: If no epoch was completed.
@@ -100,9 +103,9 @@ class Ending:
                 "train for at least one epoch",
             )
         network = load_weights(self.evaluator.network, best, device=self.device)
-        save_weights(network, self.folder / "model.pt")
+        save_weights(network, self.folder / name)
         # Read back, so that the figures are those of the half-precision weights that are shipped.
-        load_weights(network, self.folder / "model.pt", device=self.device)
+        load_weights(network, self.folder / name, device=self.device)
 
     def given_weights(self) -> Path:
         """Return the weights to evaluate.

@@ -11,6 +11,7 @@ import torch
 
 from pipelines.datasets.opened_pairs import OpenedPairs
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.evaluation.refiner import Refiner
 from pipelines.evaluation.regions import Mask
 from pipelines.evaluation.segmentation import SegmentedFilm
 from pipelines.evaluation.segmentation_point import (
@@ -22,6 +23,7 @@ from pipelines.evaluation.segmentation_report import evaluate_segmentation, form
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.transforms.layers import load_layers, unpack_layers
+from pipelines.transforms.letterbox import Letterbox
 from pipelines.transforms.reading import LoadRadiographd
 from pipelines.workflows.ending import Ending
 
@@ -49,6 +51,7 @@ class SegmentationOutcome(Ending):
         choose_thresholds: Choose a threshold for each structure on validation films; otherwise all
             are decided at even odds.
         largest_piece: Keep the largest connected part of each structure alone.
+        refiner: What draws outlines anew, as `Refiner.find` takes it; None draws none.
         subgroups: Columns of the data that figures are told by, see `Ending`.
         report: Whether `report.html` is drawn.
         seed: Seed of the bootstrap intervals.
@@ -66,6 +69,7 @@ class SegmentationOutcome(Ending):
         checkpoint_dir: str | Path | None = None,
         choose_thresholds: bool = True,
         largest_piece: bool = True,
+        refiner: str | Path | None = None,
         subgroups: Sequence[str] | None = None,
         report: bool = True,
         seed: int = 0,
@@ -83,6 +87,7 @@ class SegmentationOutcome(Ending):
         self.train_dataset = train_dataset
         self.choose_thresholds = choose_thresholds
         self.largest_piece = largest_piece
+        self.refiner = refiner
         self.seed = seed
 
     def check_settings(self) -> None:
@@ -124,7 +129,8 @@ class SegmentationOutcome(Ending):
         point.save(self.folder / FILE_NAME)
         self.remember_films(self.dataset)
         self.fit_guard(self.train_dataset, edge_weight=_EDGE_WEIGHT)
-        self._write(point, self.folder / "model.pt")
+        weights = self.folder / "model.pt"
+        self._write(point, weights, self._refiner_of(weights))
         self.draw_curves()
         self.draw_report("training run", self._names())
 
@@ -135,12 +141,15 @@ class SegmentationOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
-        self._write(self._point_of(weights), weights)
+        self._write(self._point_of(weights), weights, self._refiner_of(weights))
         self.draw_report("evaluation", self._names())
 
     def _names(self) -> list[str]:
         items: list[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
         return [self.dataset.datalist.name_of(item) for item in items]
+
+    def _refiner_of(self, weights: Path) -> Refiner | None:
+        return Refiner.find(self.refiner, weights=weights, device=self.device)
 
     def _point_of(self, weights: Path) -> SegmentationPoint:
         """The operating point beside weights.
@@ -179,22 +188,27 @@ class SegmentationOutcome(Ending):
             logits = self.evaluator.inferer(film[None].to(self.device), network)
         return np.asarray(logits[0].float().cpu())
 
-    def _films(self, point: SegmentationPoint) -> Iterator[SegmentedFilm]:
+    def _films(
+        self, point: SegmentationPoint, refiner: Refiner | None = None
+    ) -> Iterator[SegmentedFilm]:
         """Give every film with its true and its predicted masks at its original size."""
-        chain: Any = self.evaluator.data_loader.dataset.transform
         read = LoadRadiographd(keys="image")
         items: list[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
         for item in items:
             film = read({"image": item["image"]})
             pixels = np.asarray(film["image"])
             height, width = pixels.shape[1:]
-            prepared = chain({"image": item["image"]})
-            logits = self._logits(prepared["image"])
+            logits, placement = self._first_answer(item)
+            refined = None
+            if refiner is not None:
+                refined = refiner(pixels, logits, placement=placement, point=point)
             # One structure at a time: 29 maps of floats at full size are large.
             masks = np.empty((len(point.classes), height, width), dtype=np.bool_)
             for channel, plane in enumerate(logits):
-                at_full_size = prepared["placement"].to_film(plane[None])[0]
-                masks[channel] = point.decide(at_full_size, channel)
+                mask = None if refined is None else refined.mask(channel)
+                if mask is None:
+                    mask = point.decide(placement.to_film(plane[None])[0], channel)
+                masks[channel] = mask
             layers = load_layers(
                 Path(item["label"]),
                 classes=point.classes,
@@ -210,14 +224,21 @@ class SegmentationOutcome(Ending):
                 spacing_mm=film["spacing_mm"],
             )
 
-    def _write(self, point: SegmentationPoint, weights: Path) -> None:
+    def _first_answer(self, item: dict[str, Any]) -> tuple[npt.NDArray[np.float32], Letterbox]:
+        """The network's logits for a film, and how the film lies in them."""
+        chain: Any = self.evaluator.data_loader.dataset.transform
+        prepared = chain({"image": item["image"]})
+        return self._logits(prepared["image"]), prepared["placement"]
+
+    def _write(self, point: SegmentationPoint, weights: Path, refiner: Refiner | None) -> None:
+        deciding = point if refiner is None else refiner.settings.point
         evaluation = evaluate_segmentation(
-            self._films(point),
+            self._films(point, refiner),
             classes=point.classes,
             output_dir=self.folder,
             split=self.split_name,
             facts=self.facts(weights),
-            threshold_origin=point.origin(self.split_name),
+            threshold_origin=deciding.origin(self.split_name),
             seed=self.seed,
         )
         logger.info("%s", format_segmentation(evaluation))

@@ -7,6 +7,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from pipelines.evaluation.refiner import Refiner
+from pipelines.evaluation.segmentation_point import SegmentationPoint
 from pipelines.labels import HAND_BONES
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "hand_bone_segmentation" / "configs"
@@ -76,3 +78,24 @@ def test_classes_are_the_bones_in_order():
     metadata = json.loads((CONFIGS / "metadata.json").read_text("utf-8"))
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
     assert tuple(channels.values()) == HAND_BONES
+
+
+def test_the_refiner_has_its_shape_from_its_overlay_and_the_first_network_from_the_bundle():
+    parser = merged("train", "refine")
+    train = json.loads((CONFIGS / "train.json").read_text("utf-8"))
+    assert parser["first::network"] == train["network_def"]
+    assert parser["first_size"] == train["image_size"]
+    network = parser.get_parsed_content("network_def").eval()
+    height, width = (parser.get_parsed_content(f"image_{side}") for side in ("height", "width"))
+    with torch.inference_mode():
+        maps = network(torch.rand(1, 2 * len(HAND_BONES), height, width))
+    assert maps.shape == (1, len(HAND_BONES), height, width)
+
+
+def test_the_shipped_refiner_fits_the_shipped_network():
+    weights = CONFIGS.parent / "models" / "model.pt"
+    refiner = Refiner.find("beside", weights=weights)
+    assert refiner is not None
+    refiner.check_classes(SegmentationPoint.beside(weights))
+    assert refiner.about()["sha256"]
+    assert (weights.parent / "refiner.pt").stat().st_size < 1.2e6

@@ -38,9 +38,13 @@ def test_a_variant_builds_and_its_network_runs(bundle, overlay, tmp_path):
     parser.read_config([str(bundle.train if trains else bundle.inference), str(overlay)])
     parser["bundle_root"], parser["dataset_dir"] = str(bundle.root), str(tmp_path)
     network = parser.get_parsed_content("network_def").eval()
-    channels = next(p.shape[1] for p in network.parameters() if p.ndim == 4)
+    channels = getattr(network, "in_channels", None) or _channels_of(network)
     with torch.inference_mode():
         assert torch.isfinite(network(torch.rand(1, channels, 64, 64))).all()
     for part in PARTS:
         if parser.get(part) is not None:
             assert parser.get_parsed_content(part) is not None
+
+
+def _channels_of(network):
+    return next(p.shape[1] for p in network.parameters() if p.ndim == 4)
