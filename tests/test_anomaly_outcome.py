@@ -78,7 +78,12 @@ def test_finished_run_leaves_all_that_is_needed_and_evaluates_again(folder, tmp_
         "roc.png",
         "lowest_scores.png",
         "highest_scores.png",
+        "report.html",
     }
+    report = (first.folder / "report.html").read_text("utf-8")
+    pictures = {path.stem for path in (first.folder / "cases").glob("*.png")}
+    assert {"highest_1", "lowest_1"} <= pictures
+    assert 0 < report.count('id="picture-') <= len(pictures), "a film may be in both"
     point = AnomalyPoint.beside(first.folder / "model.pt")
     assert point.image_size == SIDE
     assert set(point.chosen_from) == {

@@ -118,6 +118,7 @@ def test_a_run_leaves_weights_thresholds_figures_and_pictures(run):
         "cases.csv",
         "dice.png",
         "guard.npz",
+        "report.html",
     ):
         assert (run / name).stat().st_size > 50, name
     point = json.loads((run / "operating_point.json").read_text("utf-8"))
@@ -126,6 +127,8 @@ def test_a_run_leaves_weights_thresholds_figures_and_pictures(run):
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     assert metrics["split"] == "validation"
     assert metrics["n"] == 3
+    report = (run / "report.html").read_text("utf-8")
+    assert report.count('id="picture-') == 3, "each of three films is drawn"
     assert 0 <= metrics["metrics"]["dice"]["value"] <= 1
 
 

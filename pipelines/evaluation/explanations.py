@@ -114,8 +114,9 @@ def _note(
     network: nn.Module, image: torch.Tensor, heat: Plane, *, target: int, agreed: float | None
 ) -> str:
     covered = cover_hottest(network, image, heat, target=target)
-    said = "" if agreed is None else f"Both agree: rank correlation {agreed:.2f}. "
+    said = "" if agreed is None else f"Rank correlation of both: {agreed:.2f}. "
     return (
-        f"{said}With the hottest fifth covered the probability goes from {covered.before:.1%} to "
-        f"{covered.hottest:.1%}, with as much elsewhere to {covered.elsewhere:.1%}."
+        f"{said}With the hottest fifth covered the probability, before calibration, goes from "
+        f"{covered.before:.1%} to {covered.hottest:.1%}, with as much elsewhere to "
+        f"{covered.elsewhere:.1%}."
     )
