@@ -24,10 +24,14 @@ from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import build_evaluator
 from pipelines.transforms.shifts import Setting, settings_of
+from pipelines.workflows.bundle import find_bundle
+from pipelines.workflows.check import check_bundle
 from pipelines.workflows.outcome import Outcome
+from pipelines.workflows.required import Kind
 from pipelines.workflows.robustness import Robustness
 from pipelines.workflows.shifted import LARGEST_SIDE, ShiftedFilms, shifted_cases
 
+BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 CLASSES = ("NORMAL", "PNEUMONIA")
 SOME = {"gamma": [0.5, 2], "border": [0.2]}
 
@@ -167,6 +171,15 @@ def test_an_evaluation_leaves_table_picture_and_summary(folder, tmp_path):
     assert metrics["threshold"] == 0.5
     with Image.open(tmp_path / "robustness.png") as picture:
         assert min(picture.size) > 200
+
+
+@pytest.mark.parametrize("shifts", [["blur"], {"jpeg": [30]}, True])
+@pytest.mark.parametrize("overlay", ["robustness", "robust_point"])
+def test_shifts_are_a_key(overlay, shifts):
+    bundle = find_bundle(str(BUNDLES / "skin_lesion_classification"))
+    for key in ("robustness::shifts", "outcome::shifts"):
+        given = {"overlays": ["evaluate", overlay], "overrides": {key: shifts}}
+        assert check_bundle(bundle, base=Kind.TRAIN, **given) == []
 
 
 def test_no_shift_at_all_and_a_wrong_chain_are_refused(folder, tmp_path):

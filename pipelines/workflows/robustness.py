@@ -30,18 +30,18 @@ class Robustness:
 
     Args:
         outcome: The evaluation of the weights on the films as they are.
-        shifts: Which shifts, as `settings_of` takes them.
+        shifts: Which shifts, as `settings_of` takes them; None takes all.
 
     Raises:
         ConfigurationError: If no shift is named.
     """
 
-    def __init__(self, outcome: Outcome, *, shifts: Choice = True) -> None:
+    def __init__(self, outcome: Outcome, *, shifts: Choice | None = None) -> None:
         self.outcome = outcome
-        self.settings = settings_of(shifts)
+        self.settings = settings_of(True if shifts is None else shifts)
         if not self.settings:
             raise ConfigurationError(
-                Reason.CONFIGURATION, "expected at least one shift, got none; true takes all"
+                Reason.CONFIGURATION, "expected at least one shift, got none; null takes all"
             )
 
     def measure(self) -> None:
