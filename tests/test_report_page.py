@@ -179,6 +179,7 @@ def test_an_evaluation_has_figures_curves_and_names_that_are_its_own(tmp_path):
     metrics = json.loads((tmp_path / "metrics.json").read_text("utf-8"))["metrics"]["auroc"]
     assert f"{metrics['low']:.3f} to {metrics['high']:.3f}" in text
     assert text.count("data:image/png") >= 4
+    assert text.count("</circle>") == text.count("<circle ") > 8, "SVG is closed by tags"
     wrong = sum(row[2] == "wrong" for row in data_of(text)["rows"])
     assert wrong
     assert {row[2] for row in data_of(text)["rows"][:wrong]} == {"wrong"}

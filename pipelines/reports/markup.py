@@ -7,7 +7,7 @@ from html import escape
 
 from pipelines.evaluation.prediction_table import encodable
 
-_VOID = frozenset({"img", "line", "circle"})
+_VOID = frozenset({"img"})
 
 
 class Html(str):
