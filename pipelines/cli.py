@@ -21,7 +21,7 @@ EXIT_STATUS = """exit status:
   0  all inputs were handled (skipped ones included)
   1  an error of plainfilm or of the machine, or films that cannot be read
   2  wrong use, configuration or layout of a data set
-  3  done, but some inputs failed
+  3  done, but some inputs failed, or the split leaks
   130  stopped by Ctrl-C"""
 
 
@@ -56,13 +56,16 @@ def _how_to_go_on(given: Sequence[str]) -> str:
     return "nothing half-written is left"
 
 
+_ABOUT_LAYOUT = frozenset({Reason.DATASET_LAYOUT, Reason.DATA_LEAK})
+
+
 def _refuse(error: Exception, *, debug: bool) -> ExitStatus:
     if debug:
         traceback.print_exception(error)
     cause = root_cause(error)
     _say(refusal_text(cause, traced=debug))
     # Films that cannot be read are a failure; a data set that is laid out otherwise is wrong use.
-    layout = isinstance(cause, DatasetError) and cause.reason is Reason.DATASET_LAYOUT
+    layout = isinstance(cause, DatasetError) and cause.reason in _ABOUT_LAYOUT
     wrong_use = layout or isinstance(cause, ConfigurationError)
     return ExitStatus.WRONG_USE if wrong_use else ExitStatus.FAILED
 

@@ -45,6 +45,7 @@ class Reason(StrEnum):
 
     # Failed: data sets and configuration.
     DATASET_LAYOUT = "dataset_layout"
+    DATA_LEAK = "data_leak"
     CONFIGURATION = "configuration"
     UNKNOWN_NAME = "unknown_name"
     WEIGHTS_MISSING = "weights_missing"

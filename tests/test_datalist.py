@@ -9,6 +9,8 @@ from dataset_fixture import make_chest_set, make_image, make_images
 from monai.data import load_decathlon_datalist
 
 from pipelines.datasets.datalist import Datalist, build_datalist
+from pipelines.datasets.leak_kinds import LeakKind
+from pipelines.datasets.leakage import Severity, find_leaks
 from pipelines.errors import ConfigurationError, DatasetError
 from pipelines.labels import PNEUMONIA_CLASSES
 
@@ -135,18 +137,18 @@ def test_films_that_tell_no_patient_are_counted(tmp_path):
     assert "8 films tell no patient" in " ".join(build_datalist(tmp_path).notes)
 
 
-def test_a_given_validation_split_that_shares_a_patient_is_refused(tmp_path):
+def test_a_patient_in_two_given_splits_is_told(tmp_path):
     make_images(tmp_path, [f"train/PNEUMONIA/person{n}_virus_{n}.png" for n in range(6)])
     make_images(tmp_path, [f"train/NORMAL/IM-000{n}-0001.png" for n in range(6)])
     make_images(tmp_path, ["val/PNEUMONIA/person3_virus_9.png", "val/NORMAL/IM-0009-0001.png"])
-    with pytest.raises(
-        DatasetError, match=r"person3_virus_3\.png and val/PNEUMONIA/person3_virus_9"
-    ):
-        build_datalist(tmp_path)
+    (found,) = find_leaks(build_datalist(tmp_path))
+    assert (found.kind, found.severity) == (LeakKind.SAME_GROUP, Severity.LEAK)
+    assert found.first.file == "train/PNEUMONIA/person3_virus_3.png"
+    assert found.second.file == "val/PNEUMONIA/person3_virus_9.png"
     make_image(tmp_path / "val" / "PNEUMONIA" / "person3_virus_9.png").rename(
         tmp_path / "val" / "PNEUMONIA" / "person3_bacteria_9.png"
     )
-    assert len(build_datalist(tmp_path).val) == 2
+    assert find_leaks(build_datalist(tmp_path)) == ()
 
 
 def test_the_real_chest_films(shared_data):

@@ -1,5 +1,7 @@
 """Index a data set and report copies."""
 
+import csv
+import json
 import shutil
 
 import pytest
@@ -7,12 +9,14 @@ from dataset_fixture import make_chest_set, make_image, make_images
 
 from pipelines.datasets.datalist import Datalist
 from pipelines.datasets.index import write_datalist
+from pipelines.datasets.leak_report import leaks_of
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 
 
 def test_writes_what_it_returns(tmp_path):
     make_chest_set(tmp_path / "data")
-    datalist = write_datalist("chest_xray", tmp_path / "data", tmp_path / "out" / "list.json")
+    output = tmp_path / "out" / "list.json"
+    datalist = write_datalist("chest_xray", tmp_path / "data", output).datalist
     again = Datalist.read(tmp_path / "out" / "list.json")
     assert datalist.val == again.val
     assert datalist.classes == ("NORMAL", "PNEUMONIA")
@@ -30,7 +34,7 @@ def test_a_file_can_be_indexed(tmp_path):
     make_images(tmp_path, [f"{n}.png" for n in range(8)])
     table = tmp_path / "labels.csv"
     table.write_text("image,label\n" + "".join(f"{n}.png,{n % 2}\n" for n in range(8)))
-    datalist = write_datalist("file", table, tmp_path / "list.json")
+    datalist = write_datalist("file", table, tmp_path / "list.json").datalist
     assert len(datalist.train) == 6
 
 
@@ -39,23 +43,25 @@ def test_copies_across_splits_and_classes_are_reported(tmp_path):
     film = data / "train" / "NORMAL" / "IM-0003-0001.jpeg"
     shutil.copy(film, data / "test" / "NORMAL" / "IM-9999-0001.jpeg")
     make_image(data / "train" / "PNEUMONIA" / "person7_virus_700.jpeg", content=film.name)
-    notes = write_datalist("chest_xray", data, tmp_path / "list.json").notes
-    across = [note for note in notes if "figures on them are too good" in note]
-    assert len(across) == 1
-    assert across[0].startswith("1 images stand in ")
-    assert "test/NORMAL/IM-9999-0001.jpeg" in across[0]
-    assert any("1 images stand in two classes" in note for note in notes)
+    indexed = write_datalist("chest_xray", data, tmp_path / "list.json")
+    with (tmp_path / "leakage.csv").open(newline="") as table:
+        rows = [row for row in csv.DictReader(table) if row["kind"] != "wrong_suffix"]
+    assert rows[0]["kind"] == "byte_copy"
+    assert (rows[0]["severity"], rows[0]["similarity"]) == ("leak", "1.000")
+    assert rows[0]["second_file"] == "test/NORMAL/IM-9999-0001.jpeg"
+    assert {row["kind"] for row in rows} == {"byte_copy", "two_labels"}
+    card = json.loads((tmp_path / "data_card.json").read_text("utf-8"))
+    assert card["duplicates"]["two_labels"] == 1
+    assert card["formats"] == {"PNG": card["films"]}
+    assert len(indexed.left) == len(indexed.found) > len(rows)
 
 
 def test_the_real_set_with_every_test_film_in_train(shared_data, tmp_path):
-    data = tmp_path / "dirty"
-    shutil.copytree(shared_data / "fracture_dirty", data)
-    for split in ("train", "test"):
-        make_images(data, [f"{split}/not fractured/{split}{n}.png" for n in range(4)])
-    datalist = write_datalist("class_folders", data, tmp_path / "list.json")
-    films = len(list((data / "test" / "fractured").iterdir()))
-    copies = sum(int(note.split()[0]) for note in datalist.notes if "too good" in note)
-    assert copies == films
+    data = shared_data / "fracture_dirty"
+    found = write_datalist("class_folders", data, tmp_path / "list.json").found
+    films = {f"test/fractured/{path.name}" for path in (data / "test" / "fractured").iterdir()}
+    assert {each.second.file for each in leaks_of(found)} == films
+    assert not [each for each in leaks_of(found) if each.second.split == "val"]
 
 
 def test_a_misspelt_layout(tmp_path):
@@ -75,10 +81,13 @@ def test_a_layout_for_the_other_kind_of_path(tmp_path, layout, is_file):
 
 def test_a_folder_with_test_films_alone_can_be_listed(tmp_path):
     make_images(tmp_path / "data", ["test/NORMAL/a.png", "test/PNEUMONIA/b.png"])
-    datalist = write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json")
+    datalist = write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json").datalist
     assert [len(part) for part in (datalist.train, datalist.val, datalist.test)] == [0, 0, 2]
     make_images(tmp_path / "data", ["val/NORMAL/c.png", "val/PNEUMONIA/d.png"])
-    assert len(write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json").val) == 2
+    assert (
+        len(write_datalist("chest_xray", tmp_path / "data", tmp_path / "list.json").datalist.val)
+        == 2
+    )
 
 
 @pytest.mark.parametrize("output", ["there", "file/list.json"])
@@ -99,7 +108,7 @@ def test_flat_folder_is_split_by_near_copies(tmp_path):
     )
     datalist = write_datalist(
         "flat", tmp_path / "films", tmp_path / "list.json", val_fraction=0.2, seed=3
-    )
+    ).datalist
     assert (len(datalist.train), len(datalist.val)) == (16, 4)
     assert datalist.classes == ("normal", "anomalous")
     assert Datalist.read(tmp_path / "list.json").val == datalist.val
@@ -109,6 +118,6 @@ def test_flat_layout_takes_class_folders_with_their_normal_classes(tmp_path):
     make_images(tmp_path / "films", [f"{c}/{c}{n}.png" for n in range(10) for c in "ab"])
     datalist = write_datalist(
         "flat", tmp_path / "films", tmp_path / "list.json", classes=["a"], val_fraction=0.2
-    )
+    ).datalist
     assert {item["label"] for item in datalist.train} == {0}
     assert sum(item["label"] for item in datalist.val) == 10

@@ -102,7 +102,7 @@ def test_a_class_of_a_single_lesion_cannot_stand_in_both_splits(tmp_path):
 
 def test_the_layout_is_known_by_name_and_needs_its_table(tmp_path):
     make_lesions(tmp_path / "set")
-    written = write_datalist("lesions", tmp_path / "set", tmp_path / "list.json")
+    written = write_datalist("lesions", tmp_path / "set", tmp_path / "list.json").datalist
     assert written.classes == CLASSES
     assert build_datalist(tmp_path / "list.json", val_fraction=0).train == written.train
     (tmp_path / "set" / "metadata.csv").write_text("patient,remark\n1,none\n")

@@ -261,7 +261,8 @@ def test_the_fingerprint_follows_the_masks(hands):
 
 
 def test_the_command_line_counts_films_and_persons(hands, tmp_path):
-    listed = write_datalist("hand_bones", hands, tmp_path / "list.json", val_fraction=0.34)
+    output = tmp_path / "list.json"
+    listed = write_datalist("hand_bones", hands, output, val_fraction=0.34).datalist
     assert listed.counts() == [
         {"split": "train", "films": 8, "patients": 4},
         {"split": "val", "films": 4, "patients": 2},
@@ -276,7 +277,8 @@ def test_the_command_line_counts_films_and_persons(hands, tmp_path):
 
 def test_other_pairs_have_one_channel_on_the_command_line(tmp_path):
     root = write_organs(tmp_path / "data")
-    listed = write_datalist("mask_pairs", root, tmp_path / "list.json", test_fraction=0.2)
+    output = tmp_path / "list.json"
+    listed = write_datalist("mask_pairs", root, output, test_fraction=0.2).datalist
     assert listed.classes == ("mask",)
     assert len(listed.test) == 2
 

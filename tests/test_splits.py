@@ -2,16 +2,17 @@
 
 from collections import Counter
 
+import cv2
 import pytest
 from dataset_fixture import make_image
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.films import LabelledFilm
 from pipelines.datasets.groups import Patient
 from pipelines.datasets.splits import choose_groups, deal_folds
 from pipelines.datasets.splitting import assign_splits
-from pipelines.errors import DatasetError
 from pipelines.ingest.sniff import FileFormat
 
 films = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=120)
@@ -68,11 +69,13 @@ def test_none_and_all(fraction, chosen):
     assert len(choose([(number, 0) for number in range(60)], fraction=fraction)) == chosen
 
 
-def assign(tmp_path, rows, *, content=None):
-    """Rows of (name, label, split, patient)."""
+def assign(tmp_path, rows, *, content=None, keep=()):
+    """Rows of (name, label, split, patient); files named in `keep` are there already."""
     made = [
         LabelledFilm(
-            path=make_image(tmp_path / name, content=(content or {}).get(name, "")),
+            path=tmp_path / name
+            if name in keep
+            else make_image(tmp_path / name, content=(content or {}).get(name, "")),
             name=name,
             label=label,
             file_format=FileFormat.PNG,
@@ -81,7 +84,9 @@ def assign(tmp_path, rows, *, content=None):
         for name, label, split, _ in rows
     ]
     patients = [Patient(patient, patient) for *_, patient in rows]
-    return assign_splits(made, patients, fractions={"val": 0.25, "test": 0.2}, seed=0)
+    copies = FilmCopies(film.path for film in made)
+    fractions = {"val": 0.25, "test": 0.2}
+    return assign_splits(made, patients, copies=copies, fractions=fractions, seed=0)
 
 
 def test_given_splits_stay(tmp_path):
@@ -120,12 +125,22 @@ def test_copies_of_one_file_stay_on_one_side(tmp_path):
     assert set(splits) == {"train", "val", "test"}
 
 
-def test_a_patient_in_two_given_splits_is_refused(tmp_path):
+def test_a_patient_in_two_given_splits_has_one_group(tmp_path):
     rows = [("train/a.png", 0, "train", "p1"), ("test/b.png", 0, "test", "p1")]
-    with pytest.raises(
-        DatasetError, match=r"got 1 patients in several[^\n]*\n.*train/a.png and test"
-    ):
-        assign(tmp_path, rows)
+    assert assign(tmp_path, rows).groups == ("p1", "p1")
+
+
+def test_near_copies_draw_films_back_to_the_training_split(tmp_path):
+    rows = [(f"{n}.png", n % 2, None, f"p{n}") for n in range(80)]
+    before = assign(tmp_path, rows)
+    held_out = before.splits.index("test")
+    trained = before.splits.index("train")
+    film = cv2.imread(str(tmp_path / f"{held_out}.png"), cv2.IMREAD_GRAYSCALE)
+    assert cv2.imwrite(str(tmp_path / f"{trained}.png"), film[:, ::-1])
+    after = assign(tmp_path, rows, keep=[f"{trained}.png"])
+    assert after.splits[held_out] == after.splits[trained] == "train"
+    came = {n for n, split in enumerate(after.splits) if split == "test" != before.splits[n]}
+    assert len(came) <= 1
 
 
 @given(films, st.integers(2, 5), st.integers(0, 9))

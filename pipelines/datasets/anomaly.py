@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.datasets.class_folders import find_class_folders
+from pipelines.datasets.copies import FilmCopies, places_of
 from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, Item, check_split
 from pipelines.datasets.datalist_files import find_listed_films
 from pipelines.datasets.films import (
@@ -19,7 +20,8 @@ from pipelines.datasets.films import (
 from pipelines.datasets.flat_folder import find_flat_films, is_flat
 from pipelines.datasets.folds import fold_of
 from pipelines.datasets.groups import find_patients, tie_groups
-from pipelines.datasets.near_copies import describe_files, near_copy_groups
+from pipelines.datasets.leak_report import LeakPolicy
+from pipelines.datasets.near_copies import original_name
 from pipelines.datasets.opened import Opened, check_split_name
 from pipelines.datasets.splits import choose_groups, deal_folds
 from pipelines.errors import ConfigurationError, Reason
@@ -48,6 +50,11 @@ class AnomalyDataset(Opened):
         seed: Seed of the split.
         unreadable: `refuse` stops before training when a film cannot be read; `leave_out` goes on
             without such films and counts them in the notes.
+        leaks: What to do about films that stand on two sides of the split: `refuse` them, `warn`,
+            or `ignore` them.
+
+    Attributes:
+        allow_gaps: Take class folders of one class, and splits that lack one: for the index alone.
 
     Raises:
         ConfigurationError: If `require` names no split, `unreadable` is neither, or a number is out
@@ -55,6 +62,7 @@ class AnomalyDataset(Opened):
     """
 
     classes = CLASSES
+    allow_gaps = False
 
     def __init__(  # noqa: PLR0913 - a config names each
         self,
@@ -68,7 +76,9 @@ class AnomalyDataset(Opened):
         fold: int | None = None,
         seed: int = 0,
         unreadable: Literal["refuse", "leave_out"] = "refuse",
+        leaks: LeakPolicy = "refuse",
     ) -> None:
+        super().__init__(leaks)
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             check_split_name(name)
@@ -87,15 +97,17 @@ class AnomalyDataset(Opened):
         self.unreadable = unreadable
 
     def _build(self) -> Datalist:
-        found = find_anomaly_films(self.dataset_dir, normal_classes=self.normal_classes)
-        described = describe_files([film.path for film in found.films])
+        found = find_anomaly_films(
+            self.dataset_dir, normal_classes=self.normal_classes, allow_gaps=self.allow_gaps
+        )
+        copies = FilmCopies(film.path for film in found.films)
         if self.unreadable == "leave_out":
-            found = _without_unreadable(found, described)
-            described = [each for each in described if each is not None]
+            found = _without_unreadable(found, copies)
         known = find_patients(found.films)
         patients = [patient.group for patient in known]
-        copies = near_copy_groups([film.name for film in found.films], described)
-        groups = tie_groups(patients, _members(copies))
+        named = [original_name(film.name) for film in found.films]
+        same = places_of(copies.sets, [film.path for film in found.films])
+        groups = tie_groups(patients, [*_members(named), *same])
         splits = self._folded(found.films, groups, self._splits(found.films, groups))
         parts: dict[Split, list[Item]] = {split: [] for split in SPLITS}
         for film, group, split in zip(found.films, groups, splits, strict=True):
@@ -111,15 +123,19 @@ class AnomalyDataset(Opened):
             notes.append(ALL_FOR_TESTING)
         return Datalist(
             CLASSES,
-            **parts,
+            train=parts["train"],
+            val=parts["val"],
+            test=parts["test"],
             root=found.root.absolute(),
             notes=tuple(notes),
             without_patient=sum(not patient.known for patient in known),
+            left_out=found.left_out,
+            empty=found.empty,
+            copies=copies,
         )
 
     def _splits(self, films: Sequence[LabelledFilm], groups: Sequence[str]) -> list[Split]:
         """Keep given splits, but train on normal films alone; make those that are missing."""
-        _refuse_shared_groups(films, groups)
         given = {film.split for film in films}
         splits: list[Split] = [film.split or "train" for film in films]
         for number, (part, share) in enumerate(self._shares(given).items()):
@@ -188,12 +204,15 @@ class AnomalyDataset(Opened):
             )
 
 
-def find_anomaly_films(source: Path, *, normal_classes: Sequence[str]) -> FilmsFound:
+def find_anomaly_films(
+    source: Path, *, normal_classes: Sequence[str], allow_gaps: bool = False
+) -> FilmsFound:
     """Read a flat folder, class folders or a datalist file; label 0 is normal, 1 anomalous.
 
     Args:
         source: The folder or file.
         normal_classes: See `AnomalyDataset`.
+        allow_gaps: Take splits that lack a class, and a single class.
 
     Returns:
         The films, by name.
@@ -211,7 +230,7 @@ def find_anomaly_films(source: Path, *, normal_classes: Sequence[str]) -> FilmsF
         )
     if is_flat(source):
         return find_flat_films(source, classes=CLASSES)
-    return _relabelled(find_class_folders(source), normal_classes)
+    return _relabelled(find_class_folders(source, allow_gaps=allow_gaps), normal_classes)
 
 
 def _relabelled(found: FilmsFound, normal_classes: Sequence[str]) -> FilmsFound:
@@ -231,9 +250,9 @@ def _relabelled(found: FilmsFound, normal_classes: Sequence[str]) -> FilmsFound:
     return replace(found, classes=CLASSES, films=films)
 
 
-def _without_unreadable(found: FilmsFound, described: Sequence[object]) -> FilmsFound:
-    """Leave out films that have no description, and say how many and such as which."""
-    lost = [film.name for film, each in zip(found.films, described, strict=True) if each is None]
+def _without_unreadable(found: FilmsFound, copies: FilmCopies) -> FilmsFound:
+    """Leave out films that cannot be read, and say how many and such as which."""
+    lost = [film.name for film in found.films if copies.surveyed(film.path).facts is None]
     if not lost:
         return found
     note = f"{len(lost)} films left out that cannot be read, such as {lost[0]}"
@@ -246,22 +265,3 @@ def _members(groups: Sequence[str]) -> list[list[int]]:
     for place, group in enumerate(groups):
         members.setdefault(group, []).append(place)
     return [places for places in members.values() if len(places) > 1]
-
-
-def _refuse_shared_groups(films: Sequence[LabelledFilm], groups: Sequence[str]) -> None:
-    """Refuse given splits that share near copies of normal films.
-
-    Raises:
-        LayoutError: With one film of each such group and split.
-    """
-    sides: dict[str, dict[Split, str]] = {}
-    for film, group in zip(films, groups, strict=True):
-        if film.split is not None and film.label == 0:
-            sides.setdefault(group, {}).setdefault(film.split, film.name)
-    shared = [" and ".join(names.values()) for names in sides.values() if len(names) > 1]
-    if shared:
-        raise LayoutError(
-            f"expected copies of one film in one split, got {len(shared)} films in several",
-            shared,
-            remedy="give the folder of one split, or move the copies to one side",
-        )

@@ -12,7 +12,7 @@ Images anywhere else are refused: nothing says whether they are for training or 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.datasets.films import (
@@ -40,13 +40,16 @@ class _ClassFolder:
     split: Split | None
 
 
-def find_class_folders(directory: Path, *, classes: Sequence[str] | None = None) -> FilmsFound:
+def find_class_folders(
+    directory: Path, *, classes: Sequence[str] | None = None, allow_gaps: bool = False
+) -> FilmsFound:
     """Read a tree of class folders.
 
     Args:
         directory: The data set's folder.
         classes: Class names in the order of their labels; folders must have these names, whatever
             their case. Without them every class folder is a class, in alphabetical order.
+        allow_gaps: Take splits that lack a class, and a single class.
 
     Returns:
         The films, by name; the class folder gives the label, the folder above it the split.
@@ -57,18 +60,23 @@ def find_class_folders(directory: Path, *, classes: Sequence[str] | None = None)
     """
     root = _dataset_root(directory, classes=classes)
     splits = _split_folders(root)
-    folders = [
+    candidates = [
         _ClassFolder(path, split)
         for split, parent in splits.items()
         for path in _subfolders(parent)
-        if any(_images(path))
+    ]
+    folders = [folder for folder in candidates if any(_images(folder.path))]
+    empty = [
+        folder.path.relative_to(root).as_posix() for folder in candidates if folder not in folders
     ]
     _refuse_stray_images(root, parents=splits.values())
     _refuse_images_elsewhere(directory, root=root, splits=splits)
-    names = tuple(classes) if classes else _class_names(folders)
+    fewest = 1 if allow_gaps else _MINIMUM_CLASSES
+    names = tuple(classes) if classes else _class_names(folders, fewest=fewest)
     labels = {class_key(name): label for label, name in enumerate(names)}
     _check_classes(folders, names=names, root=root)
-    _check_complete(folders, splits=splits, names=names)
+    if not allow_gaps:
+        _check_complete(folders, splits=splits, names=names)
     gathering = FilmGathering(root, names)
     for folder in folders:
         label = labels[class_key(folder.path.name)]
@@ -80,7 +88,7 @@ def find_class_folders(directory: Path, *, classes: Sequence[str] | None = None)
                 split=folder.split,
                 folder="" if within == Path() else within.as_posix(),
             )
-    return gathering.found()
+    return replace(gathering.found(), empty=tuple(empty))
 
 
 def _dataset_root(directory: Path, *, classes: Sequence[str] | None) -> Path:
@@ -136,16 +144,16 @@ def _images(folder: Path) -> Iterator[Path]:
     return (path for path in _files(folder) if is_image(path))
 
 
-def _class_names(folders: Sequence[_ClassFolder]) -> tuple[str, ...]:
+def _class_names(folders: Sequence[_ClassFolder], *, fewest: int) -> tuple[str, ...]:
     """Names as the folders have them, one for each class.
 
     Raises:
-        LayoutError: If there are fewer than two.
+        LayoutError: If there are too few.
     """
     names: dict[str, str] = {}
     for folder in folders:
         names.setdefault(class_key(folder.path.name), folder.path.name)
-    if len(names) < _MINIMUM_CLASSES:
+    if len(names) < fewest:
         raise LayoutError(
             f"expected at least two folders with images, one a class, got {len(names)}",
             names.values(),

@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.datasets.datalist import Datalist, Item
 from pipelines.datasets.films import SPLITS
 from pipelines.datasets.leak_kinds import LeakKind
-from pipelines.datasets.survey import BINS, SurveyedFilm, grey_shares
+from pipelines.datasets.survey import BINS, SurveyedFilm
 
 FILE_NAME = "data_card.json"
 
@@ -42,7 +42,7 @@ def describe_data(
         and such columns of a table as age and sex) and `unreadable`.
     """
     items = [item for _, item in datalist.with_splits()]
-    seen = [film.preview for film in surveyed if film.preview is not None]
+    seen = [film.facts for film in surveyed if film.facts is not None]
     sizes = Counter((film.width, film.height) for film in seen).most_common()
     return {
         "films": len(items),
@@ -54,7 +54,9 @@ def describe_data(
         ],
         "other_sizes": sum(count for _, count in sizes[_MOST_SIZES:]),
         "bit_depths": _counted(str(film.bits) for film in seen),
-        "formats": _counted(film.file_format.name for film in seen),
+        "formats": _counted(
+            film.file_format.name for film in surveyed if film.file_format is not None
+        ),
         "histogram_edges": [edge / BINS for edge in range(BINS + 1)],
         "histograms": _histograms(datalist, items, surveyed),
         "duplicates": {kind.value: (duplicates or {}).get(kind, 0) for kind in LeakKind},
@@ -87,10 +89,10 @@ def _histograms(
 ) -> dict[str, list[float]]:
     shares: dict[str, list[Any]] = {}
     for item, film in zip(items, surveyed, strict=True):
-        if film.grey is not None:
+        if film.facts is not None:
             label = item["label"]
             name = datalist.classes[label] if isinstance(label, int) else _ALL
-            shares.setdefault(name, []).append(grey_shares(film.grey))
+            shares.setdefault(name, []).append(film.facts.shares)
     return {
         name: [round(float(share), 6) for share in np.mean(of_class, axis=0)]
         for name, of_class in sorted(shares.items())

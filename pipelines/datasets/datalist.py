@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pipelines.datasets.class_folders import find_class_folders
+from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.datalist_files import find_listed_films
 from pipelines.datasets.datalist_rows import DATASET_DIR_KEY, FINGERPRINT_KEY
 from pipelines.datasets.films import SPLITS, FilmsFound, LayoutError, Split
@@ -48,6 +49,9 @@ class Datalist:
         root: The data set's folder; names are relative to it.
         notes: What a user should know about how the list was made, a sentence each.
         without_patient: How many films tell no patient; each is taken as a patient of its own.
+        left_out: Names of files in the data set's folder that are no images.
+        empty: Names of its class folders without images.
+        copies: The copies among the films, where they were looked for.
     """
 
     classes: tuple[str, ...]
@@ -57,6 +61,9 @@ class Datalist:
     root: Path = field(default_factory=Path)
     notes: tuple[str, ...] = ()
     without_patient: int = 0
+    left_out: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    copies: FilmCopies | None = field(default=None, compare=False, repr=False)
 
     def with_splits(self) -> Iterator[tuple[Split, Item]]:
         """Give every item with its split."""
@@ -158,7 +165,7 @@ class Datalist:
         return ",".join(f"{self._below(path)}={path.stat().st_size}" for path in files)
 
 
-def build_datalist(
+def build_datalist(  # noqa: PLR0913 - what the data set of a config names
     dataset_dir: str | Path,
     *,
     classes: Sequence[str] | None = None,
@@ -168,6 +175,7 @@ def build_datalist(
     group_column: str | None = None,
     require: Collection[Split] | None = ("train", "val"),
     fold: Fold | None = None,
+    allow_gaps: bool = False,
 ) -> Datalist:
     """Make the list of films from a folder or a file.
 
@@ -176,8 +184,8 @@ def build_datalist(
     a datalist file, JSON or CSV (see `datalist_rows`). Given splits stay, but a validation split
     below 5 % of the training films, such as the 16 films of the chest set, is merged into the
     training split and made anew. Splits are made by patient (see `groups`), stratified by class,
-    and depend on nothing but names, labels and `seed`. Files that are no images are left out and
-    counted in the notes.
+    with copies of a film on one side, and depend on nothing but names, labels, copies and `seed`.
+    Files that are no images are left out and counted in the notes.
 
     Args:
         dataset_dir: The folder or the file.
@@ -192,17 +200,20 @@ def build_datalist(
             for those that are made from them: a folder may hold nothing but test films.
         fold: The part that validates in cross-validation, in place of a given or made validation
             split; all other films that are not for testing train.
+        allow_gaps: Take splits that lack a class, and a single class; the leak check tells them.
 
     Returns:
         The list; splits that are neither given nor made are empty.
 
     Raises:
         ConfigurationError: If a share or the seed is out of its range.
-        LayoutError: If the layout is not as expected, a required split lacks a class, a patient
-            is in two given splits, or a file name contradicts the class.
+        LayoutError: If the layout is not as expected, a required split lacks a class, or a file
+            name contradicts the class.
     """
     check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
-    found = _find_films(Path(dataset_dir), classes=classes, group_column=group_column)
+    found = _find_films(
+        Path(dataset_dir), classes=classes, group_column=group_column, allow_gaps=allow_gaps
+    )
     refuse_contradicting_names(found)
     patients = find_patients(found.films)
     given = {film.split for film in found.films}
@@ -211,9 +222,11 @@ def build_datalist(
     all_for_testing = only_test and given == {None} and not test_fraction
     if all_for_testing:
         test_fraction = 1.0
+    copies = FilmCopies(film.path for film in found.films)
     assigned = assign_splits(
         found.films,
         patients,
+        copies=copies,
         fractions={"val": 0.0 if fold else val_fraction, "test": test_fraction},
         seed=seed,
     )
@@ -224,6 +237,7 @@ def build_datalist(
                 assigned.splits,
                 fold,
                 paths=[film.path for film in found.films],
+                copies=copies,
                 groups=assigned.groups,
                 labels=[film.label for film in found.films],
             ),
@@ -232,7 +246,8 @@ def build_datalist(
     for film, group, split in zip(found.films, assigned.groups, assigned.splits, strict=True):
         item = {"image": str(film.path), "label": film.label, "group": group}
         parts[split].append(item | dict(film.columns))
-    _check_required(parts, require=required, classes=found.classes)
+    if not allow_gaps:
+        _check_required(parts, require=required, classes=found.classes)
     unknown = sum(not patient.known for patient in patients)
     notes = [*found.notes, *assigned.notes]
     if all_for_testing:
@@ -241,10 +256,15 @@ def build_datalist(
         notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
     return Datalist(
         found.classes,
-        **parts,
+        train=parts["train"],
+        val=parts["val"],
+        test=parts["test"],
         root=found.root.absolute(),
         notes=tuple(notes),
         without_patient=unknown,
+        left_out=found.left_out,
+        empty=found.empty,
+        copies=copies,
     )
 
 
@@ -279,12 +299,12 @@ def _splits_there(given: Collection[Split | None]) -> tuple[Split, ...]:
 
 
 def _find_films(
-    source: Path, *, classes: Sequence[str] | None, group_column: str | None
+    source: Path, *, classes: Sequence[str] | None, group_column: str | None, allow_gaps: bool
 ) -> FilmsFound:
     if source.is_dir() and lesion_table(source):
         return find_lesions(source, classes=classes, group_column=group_column)
     if source.is_dir():
-        return find_class_folders(source, classes=classes)
+        return find_class_folders(source, classes=classes, allow_gaps=allow_gaps)
     if source.is_file():
         return find_listed_films(source, classes=classes, group_column=group_column)
     raise LayoutError(

@@ -154,12 +154,16 @@ class FilmsFound:
         classes: Names, in the order of the labels.
         films: In stable order, by name.
         notes: What a user should know, a sentence each.
+        left_out: Names of files that are no images.
+        empty: Names of class folders without images.
     """
 
     root: Path
     classes: tuple[str, ...]
     films: tuple[LabelledFilm, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 class FilmGathering:
@@ -198,7 +202,13 @@ class FilmGathering:
     def found(self) -> FilmsFound:
         """Give all films, by name, and say what was left out."""
         films = tuple(sorted(self._films, key=lambda film: film.name))
-        return FilmsFound(self._root, self._classes, films=films, notes=self._note())
+        return FilmsFound(
+            self._root,
+            self._classes,
+            films=films,
+            notes=self._note(),
+            left_out=tuple(sorted(self._left_out)),
+        )
 
     def _note(self) -> tuple[str, ...]:
         if not self._left_out:

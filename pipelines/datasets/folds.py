@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.datasets.copies import find_copies
+from pipelines.datasets.copies import FilmCopies, places_of
 from pipelines.datasets.films import Split
 from pipelines.datasets.groups import tie_groups
 from pipelines.datasets.splits import deal_folds
@@ -55,17 +55,19 @@ def fold_splits(
     fold: Fold,
     *,
     paths: Sequence[Path],
+    copies: FilmCopies,
     groups: Sequence[str],
     labels: Sequence[int],
 ) -> tuple[Split, ...]:
     """Let one part of the films that are not for testing validate.
 
-    Parts are made by group and stratified by class; byte-identical copies stay together.
+    Parts are made by group and stratified by class; copies of a film stay together.
 
     Args:
         splits: Split of each film without folds.
         fold: The part that validates.
         paths: Files of the films.
+        copies: The copies among them.
         groups: Whose each film is.
         labels: Class of each film.
 
@@ -73,7 +75,8 @@ def fold_splits(
         The split of each film.
     """
     pool = [place for place, split in enumerate(splits) if split != "test"]
-    tied = tie_groups([groups[place] for place in pool], find_copies([paths[p] for p in pool]))
+    same = places_of(copies.sets, [paths[place] for place in pool])
+    tied = tie_groups([groups[place] for place in pool], same)
     dealt = deal_folds(
         tied, labels=[labels[place] for place in pool], folds=fold.count, seed=fold.seed
     )

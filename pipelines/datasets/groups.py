@@ -13,7 +13,7 @@ share a patient only when number and kind agree, and test films carry the kind i
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -68,15 +68,22 @@ def find_patients(films: Iterable[LabelledFilm]) -> tuple[Patient, ...]:
     return tuple(_find_patient(film) for film in films)
 
 
-def tie_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> tuple[str, ...]:
+def tie_groups(
+    groups: Sequence[str],
+    same: Iterable[Sequence[int]],
+    *,
+    order: Callable[[str], int] | None = None,
+) -> tuple[str, ...]:
     """Join groups that share something else, such as a copy of one file.
 
     Args:
         groups: Group of each film.
         same: Sets of indices of films that must stay together.
+        order: What the names are ordered by; by themselves without it.
 
     Returns:
-        A name for each film; equal for films of groups that are tied, however indirectly.
+        A name for each film; equal for films of groups that are tied, however indirectly: the
+        first of their names.
 
     Examples:
         >>> tie_groups(["a", "b", "c"], [(0, 2)])
@@ -90,7 +97,7 @@ def tie_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> tuple[st
         return group
 
     for indices in same:
-        roots = sorted({root(groups[index]) for index in indices})
+        roots = sorted({root(groups[index]) for index in indices}, key=order)
         parent.update(dict.fromkeys(roots, roots[0]))
     return tuple(root(group) for group in groups)
 

@@ -1,18 +1,25 @@
-"""Index a data set once: check it, split it, look for copies, write `datalist.json`."""
+"""Index a data set once: split it, check it for leaks, count it, write `datalist.json`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
 from pipelines.datasets.anomaly import AnomalyDataset
-from pipelines.datasets.copies import find_copies
-from pipelines.datasets.datalist import Datalist, Item, build_datalist
-from pipelines.datasets.films import LayoutError, Split
+from pipelines.datasets.copies import FilmCopies
+from pipelines.datasets.data_card import FILE_NAME as DATA_CARD
+from pipelines.datasets.data_card import describe_data
+from pipelines.datasets.datalist import Datalist, build_datalist
+from pipelines.datasets.films import LayoutError
+from pipelines.datasets.leak_fix import Fix, check_fix, fix_leaks
+from pipelines.datasets.leak_report import FILE_NAME as LEAKAGE
+from pipelines.datasets.leak_report import count_kinds, write_leaks
+from pipelines.datasets.leakage import Finding, find_leaks
 from pipelines.datasets.lesions import require_lesion_table
 from pipelines.datasets.opened_pairs import OpenedPairs
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.files import write_json
 from pipelines.labels import HAND_BONES, PNEUMONIA_CLASSES
 from pipelines.nearest import did_you_mean
 
@@ -38,6 +45,21 @@ _MASKS: dict[str, tuple[str, ...]] = {
 """Layouts of films with masks, with the names of the channels where none are given."""
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A list as it was written.
+
+    Attributes:
+        datalist: The list.
+        found: What the leak check found, before anything was mended.
+        left: What is left of it in the list.
+    """
+
+    datalist: Datalist
+    found: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+
+
 class _Given(TypedDict):
     val_fraction: float
     test_fraction: float
@@ -45,7 +67,7 @@ class _Given(TypedDict):
     group_column: str | None
 
 
-def write_datalist(
+def write_datalist(  # noqa: PLR0913 - what the options of the verb are
     layout: str,
     directory: Path,
     output: Path | None = None,
@@ -55,8 +77,11 @@ def write_datalist(
     test_fraction: float = 0.0,
     seed: int = 0,
     group_column: str | None = None,
-) -> Datalist:
-    """Index a data set and write the list.
+    fix: Fix | None = None,
+) -> Indexed:
+    """Index a data set, check it for leaks, and write the list.
+
+    Beside the list stand `data_card.json` and `leakage.csv`.
 
     Args:
         layout: `chest_xray` (split and class folders, NORMAL and PNEUMONIA), `class_folders`,
@@ -74,15 +99,46 @@ def write_datalist(
         test_fraction: Share of the films for testing, 0 to 1, where no split is given.
         seed: Seed of the splits.
         group_column: Column of a file that says whose film it is.
+        fix: What becomes of copies and shared groups, see `fix_leaks`; None leaves all as it is.
 
     Returns:
-        The list as written. Its notes say which files are copies of each other across splits or
-        classes.
+        The list as written, with what was found.
 
     Raises:
-        ConfigurationError: UNKNOWN_NAME for another layout; OUTPUT_UNWRITABLE if the list cannot
-            be written.
+        ConfigurationError: UNKNOWN_NAME for another layout or fix; OUTPUT_UNWRITABLE if the list
+            cannot be written.
         LayoutError: If the data set is not laid out so.
+    """
+    known = _known_layout(layout, directory)
+    if fix is not None:
+        check_fix(fix)
+    output = output or DEFAULT_OUTPUT
+    if output.is_dir():
+        _refuse_output("a folder")
+    given = _Given(
+        val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, group_column=group_column
+    )
+    if known in _MASKS:
+        datalist = OpenedPairs(
+            directory,
+            classes=classes or _MASKS[known],
+            require=(),
+            problems_file=output.with_name(f"{output.stem}_problems.csv"),
+            **given,
+        ).datalist
+    elif known is Layout.FLAT:
+        datalist = _of_normal_films(directory, classes, given=given)
+    else:
+        datalist = _of_classes(known, directory, classes, given=given)
+    return _write(datalist, output, fix)
+
+
+def _known_layout(layout: str, directory: Path) -> Layout:
+    """Return the layout of that name.
+
+    Raises:
+        ConfigurationError: If there is none.
+        LayoutError: If it asks for a folder where there is a file, or the other way.
     """
     if layout not in set(Layout):
         raise ConfigurationError(
@@ -90,45 +146,48 @@ def write_datalist(
             f"expected one of {', '.join(Layout)} as the layout, got {layout!r}"
             f"{did_you_mean(layout, Layout)}",
         )
-    has_masks = layout in _MASKS
-    wrong_kind = directory.is_dir() == (layout == Layout.FILE) and not has_masks
+    wrong_kind = directory.is_dir() == (layout == Layout.FILE) and layout not in _MASKS
     if directory.exists() and wrong_kind:
         expected = "a file, JSON or CSV" if layout == Layout.FILE else "a folder"
         raise LayoutError(
             f"expected {expected} for the layout {layout}, got something else",
             remedy=f"choose another of {', '.join(Layout)}, or another path",
         )
-    output = output or DEFAULT_OUTPUT
-    if output.is_dir():
-        _refuse_output("a folder")
-    given = _Given(
-        val_fraction=val_fraction, test_fraction=test_fraction, seed=seed, group_column=group_column
-    )
-    if has_masks:
-        datalist = OpenedPairs(
-            directory,
-            classes=classes or _MASKS[layout],
-            require=(),
-            problems_file=output.with_name(f"{output.stem}_problems.csv"),
-            **given,
-        ).datalist
-    elif layout == Layout.FLAT:
-        datalist = AnomalyDataset(
-            directory,
-            normal_classes=classes or (),
-            require=(),
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            seed=seed,
-        ).datalist
-    else:
-        datalist = _of_classes(Layout(layout), directory, classes, given=given)
-    datalist = replace(datalist, notes=(*datalist.notes, *describe_copies(datalist)))
+    return Layout(layout)
+
+
+def _write(datalist: Datalist, output: Path, fix: Fix | None) -> Indexed:
+    found = left = find_leaks(datalist)
+    if fix is not None:
+        datalist = fix_leaks(datalist, fix)
+        left = find_leaks(datalist)
+    paths = [Path(item["image"]) for _, item in datalist.with_splits()]
+    copies = datalist.copies or FilmCopies(paths)
+    surveyed = [copies.surveyed(path) for path in paths]
     try:
         datalist.write(output)
+        write_json(
+            output.with_name(DATA_CARD), describe_data(datalist, surveyed, count_kinds(left))
+        )
+        write_leaks(output.with_name(LEAKAGE), found)
     except OSError as error:
         _refuse_output(error.strerror or "an error")
-    return datalist
+    return Indexed(datalist, found, left)
+
+
+def _of_normal_films(
+    directory: Path, normal_classes: Sequence[str] | None, *, given: _Given
+) -> Datalist:
+    dataset = AnomalyDataset(
+        directory,
+        normal_classes=normal_classes or (),
+        require=(),
+        val_fraction=given["val_fraction"],
+        test_fraction=given["test_fraction"],
+        seed=given["seed"],
+    )
+    dataset.allow_gaps = True
+    return dataset.datalist
 
 
 def _of_classes(
@@ -138,7 +197,7 @@ def _of_classes(
         require_lesion_table(directory)
     if layout is Layout.CHEST_XRAY and classes is None:
         classes = PNEUMONIA_CLASSES
-    return build_datalist(directory, classes=classes, require=None, **given)
+    return build_datalist(directory, classes=classes, require=None, allow_gaps=True, **given)
 
 
 def _refuse_output(found: str) -> NoReturn:
@@ -146,44 +205,3 @@ def _refuse_output(found: str) -> NoReturn:
         Reason.OUTPUT_UNWRITABLE,
         f"expected a file to write the list to as --output, got {found}; name another",
     )
-
-
-def describe_copies(datalist: Datalist) -> tuple[str, ...]:
-    """Say which files have the same bytes in two splits or in two classes; a sentence each."""
-    items = list(datalist.with_splits())
-    copies = find_copies([Path(item["image"]) for _, item in items])
-    names = [datalist.name_of(item) for _, item in items]
-    notes: list[str] = []
-    across: dict[tuple[Split, ...], list[tuple[int, ...]]] = {}
-    for indices in copies:
-        splits = tuple(dict.fromkeys(items[index][0] for index in indices))
-        if len(splits) > 1:
-            across.setdefault(splits, []).append(indices)
-    for splits, groups in across.items():
-        example = " = ".join(names[index] for index in _one_a_split(groups[0], items))
-        notes.append(
-            f"{len(groups)} images stand in {' and in '.join(splits)}, such as {example}: "
-            "figures on them are too good"
-        )
-    contradicting = [
-        indices for indices in copies if len({_class(items[index][1]) for index in indices}) > 1
-    ]
-    if contradicting:
-        example = " = ".join(names[index] for index in contradicting[0][:2])
-        notes.append(f"{len(contradicting)} images stand in two classes, such as {example}")
-    return tuple(notes)
-
-
-def _class(item: Item) -> int | None:
-    """The class; None for masks, which are drawn anew for a copy and mean no other class."""
-    return item["label"] if isinstance(item["label"], int) else None
-
-
-def _one_a_split(
-    indices: Sequence[int], items: Sequence[tuple[Split, dict[str, object]]]
-) -> list[int]:
-    """The first index of each split."""
-    first: dict[Split, int] = {}
-    for index in indices:
-        first.setdefault(items[index][0], index)
-    return list(first.values())

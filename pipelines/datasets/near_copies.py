@@ -1,40 +1,67 @@
-"""Near copies: pictures of one film that were turned, mirrored, resized or compressed anew.
+"""Near copies: pictures of one film, turned, mirrored, resized, compressed anew or cropped.
 
-Each film is described by its grey values along circles around its middle. Turning the film shifts
-that description along the circles, so films are compared by their largest correlation over all
-shifts, worked out in the Fourier domain. The product of the magnitudes there is a bound of the
-correlation over all shifts and costs one matrix product, so few pairs are compared in full.
+Each film is described by its grey values along circles (`circles`), which finds the few films that
+it may be a copy of, and how it would lie on them. Only these pairs are compared pixel by pixel
+(`matching`), and that alone decides.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.datasets.groups import tie_groups
-from pipelines.errors import PlainfilmError
-from pipelines.ingest.read import read_radiograph
-from pipelines.radiograph import Pixels
+from pipelines.datasets.circles import (
+    WINDOWS,
+    CircleDescriptions,
+    Window,
+    agreement,
+    as_rows,
+    describe_films,
+    turns_between,
+)
+from pipelines.datasets.matching import (
+    SAME_FILM,
+    Map,
+    coarse_detail,
+    similarity,
+)
+from pipelines.ingest.preview import Grey
+from pipelines.progress import progress
 
-SAME_FILM = 0.985
-"""Correlation from which on two pictures count as one film.
+_NEAREST = 3
+"""How many films are looked at for each, by turns and by crops apart: of many copies of a film each
+finds some, and together they are tied."""
 
-Of 2,189 public films of limbs with their turned copies, 99 of 100 copies reach 0.999 with another
-copy of their film, and no two different films reach 0.976.
-"""
-
-_THUMBNAIL = 64
-_ANGLES = 64
-_INNERMOST, _OUTERMOST, _RADIUS = 2, 24, 30.0
+_LEAST_TURNED, _LEAST_CROPPED = 0.87, 0.88
 _BLOCK = 512
+_FEW = 2000
+_LEAST_CONTRAST = 4.0
+"""Standard deviation of grey values, of 255; a film below it shows nothing."""
 
-Spectra = npt.NDArray[np.complex64]
 _COPY_ENDING = re.compile(r"(?:[-_ ]?rotated\d*|\s*-\s*copy|\s*\(\d+\)|\s+)$", re.IGNORECASE)
+
+_Rows = npt.NDArray[np.float32]
+_Pairs = npt.NDArray[np.int64]
+
+
+class NearCopy(NamedTuple):
+    """Two pictures of one film.
+
+    Attributes:
+        first: Index of the one.
+        second: Index of the other, larger than `first`.
+        similarity: Correlation of their detail when laid on each other, `SAME_FILM` to 1.
+    """
+
+    first: int
+    second: int
+    similarity: float
 
 
 def original_name(name: str) -> str:
@@ -56,97 +83,110 @@ def original_name(name: str) -> str:
     return path.with_name(stem).as_posix() if stem else name
 
 
-def describe_files(paths: Sequence[Path]) -> list[Spectra | None]:
-    """Describe the film in each file as `describe_circles` does; None where it cannot be read."""
-    with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
-        return list(readers.map(_describe_file, paths))
-
-
-def find_near_copies(
-    described: Sequence[Spectra | None], *, known: Sequence[str] | None = None
-) -> tuple[tuple[int, int], ...]:
-    """Find pairs of files that show one film.
+def find_near_copies(greys: Sequence[Grey | None]) -> tuple[NearCopy, ...]:
+    """Find pairs of pictures that show one film.
 
     Args:
-        described: What `describe_files` gives; a film that cannot be read is like no other.
-        known: Groups that are known already, one a file; pairs within a group are not looked at.
+        greys: The films as squares of grey, (side, side); one that could not be read, or shows
+            nothing, is like no other.
 
     Returns:
-        Pairs of indices; whoever ties them gets the groups of near copies.
+        Pairs that were compared pixel by pixel, ascending. Of many copies of one film not every
+        pair is among them; whoever ties the pairs gets the groups.
     """
-    places = [place for place, spectrum in enumerate(described) if spectrum is not None]
-    if not places:
-        return ()
-    spectra = np.stack([spectrum for spectrum in described if spectrum is not None])
-    groups = [known[place] if known else str(place) for place in places]
-    return tuple((places[a], places[b]) for a, b in _similar_pairs(spectra, groups))
-
-
-def near_copy_groups(names: Sequence[str], described: Sequence[Spectra | None]) -> tuple[str, ...]:
-    """Give each film the group of its near copies, told by name and by content.
-
-    Args:
-        names: Names below the data set's folder, one a film.
-        described: What `describe_files` gives, in the same order.
-
-    Returns:
-        A name for each film, equal for near copies of one film.
-    """
-    originals = [original_name(name) for name in names]
-    return tie_groups(originals, find_near_copies(described, known=originals))
-
-
-def describe_circles(pixels: Pixels) -> Spectra:
-    """Describe a film by the spectra of its grey values along circles.
-
-    Args:
-        pixels: (channel, height, width); the first channel counts.
-
-    Returns:
-        complex64, (angle frequencies, circles), of norm 1; 0 for a film without contrast.
-    """
-    size = (_THUMBNAIL, _THUMBNAIL)
-    thumbnail = cv2.GaussianBlur(
-        cv2.resize(pixels[0], size, interpolation=cv2.INTER_AREA), (0, 0), 1
-    )
-    middle = ((_THUMBNAIL - 1) / 2, (_THUMBNAIL - 1) / 2)
-    circles = cv2.warpPolar(thumbnail, (_OUTERMOST, _ANGLES), middle, _RADIUS, cv2.INTER_LINEAR)[
-        :, _INNERMOST:
+    places = [
+        place
+        for place, grey in enumerate(greys)
+        if grey is not None and grey.std() >= _LEAST_CONTRAST
     ]
-    # A circle counts by its length.
-    weighed = (circles - circles.mean()) * np.sqrt(np.arange(_INNERMOST, _OUTERMOST))
-    norm = np.linalg.norm(weighed) * np.sqrt(_ANGLES)
-    return np.asarray(np.fft.fft(weighed, axis=0) / max(norm, 1e-6), dtype=np.complex64)
+    films = [grey for grey in greys if grey is not None and grey.std() >= _LEAST_CONTRAST]
+    if len(films) < 2:  # noqa: PLR2004 - a pair
+        return ()
+    described = describe_films(films)
+    pairs = _candidates(described)
+    starts = _starts(described, pairs)
+    coarse = [coarse_detail(film) for film in films]
+
+    def compare(number: int) -> float:
+        first, second = pairs[number]
+        details = (coarse[first], coarse[second])
+        return similarity((films[first], films[second]), details, starts[number])
+
+    with ThreadPoolExecutor(max_workers=cpu_count()) as workers:
+        compared = workers.map(compare, range(len(pairs)))
+        if len(films) > _FEW:
+            compared = progress(compared, "comparing", total=len(pairs), unit="pair")
+        return tuple(
+            NearCopy(places[first], places[second], round(value, 4))
+            for (first, second), value in zip(pairs.tolist(), compared, strict=True)
+            if value >= SAME_FILM
+        )
 
 
-def turned_correlation(first: Spectra, second: Spectra) -> float:
-    """Return the largest correlation of two films over all turns, mirrored or not; -1 to 1."""
-    plain = (second * first.conj()).sum(1)
-    mirrored = (second * first).sum(1)
-    return float(max(np.fft.ifft(each).real.max() for each in (plain, mirrored)) * _ANGLES)
+def _candidates(described: CircleDescriptions) -> _Pairs:
+    """The pairs to look at, (pair, 2), each once and ascending."""
+    count = len(described.whole)
+    wanted = min(_NEAREST, count - 1)
+    plain, mirrored = (as_rows(described.whole, mirrored=m) for m in (False, True))
+    windows = [as_rows(each) for each in described.windows]
+    found: set[tuple[int, int]] = set()
+    for start in range(0, count, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        turned = agreement(described.whole[block], described.whole)
+        cropped = np.full_like(turned, -1)
+        for window in windows:
+            for whole in (plain, mirrored):
+                np.maximum(cropped, window[block] @ whole.T, out=cropped)
+        for values, least in ((turned, _LEAST_TURNED), (cropped, _LEAST_CROPPED)):
+            found.update(_nearest(values, start=start, wanted=wanted, least=least))
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
-def _describe_file(path: Path) -> Spectra | None:
-    try:
-        return describe_circles(read_radiograph(path).pixels)
-    except PlainfilmError:
-        return None
+def _nearest(values: _Rows, *, start: int, wanted: int, least: float) -> Iterator[tuple[int, int]]:
+    rows = np.arange(len(values))
+    values[rows, start + rows] = -1
+    nearest = np.argpartition(-values, wanted - 1, axis=1)[:, :wanted]
+    for row, columns in enumerate(nearest.tolist()):
+        for column in columns:
+            if values[row, column] >= least:
+                yield min(start + row, column), max(start + row, column)
 
 
-def _similar_pairs(spectra: Spectra, groups: Sequence[str]) -> Iterator[tuple[int, int]]:
-    names, own = np.unique(np.asarray(groups), return_inverse=True)
-    tied = np.arange(len(names))
-    for first, second in _candidates(np.abs(spectra).reshape(len(spectra), -1)):
-        here, there = tied[own[first]], tied[own[second]]
-        if here != there and turned_correlation(spectra[first], spectra[second]) >= SAME_FILM:
-            tied[tied == there] = here
-            yield first, second
+def _starts(described: CircleDescriptions, pairs: _Pairs) -> list[Map]:
+    """About how the first film of each pair lies in the second: the best of all ways looked at."""
+    first, second = pairs.T
+    turns = turns_between(described.whole[first], described.whole[second])
+    maps = [
+        _turn(angle, mirrored=bool(mirrored))
+        for angle, mirrored in zip(turns.angles, turns.mirrored, strict=True)
+    ]
+    best = turns.agreed
+    for mirrored in (False, True):
+        whole = as_rows(described.whole, mirrored=mirrored)
+        for window, spectra in zip(WINDOWS, described.windows, strict=True):
+            rows = as_rows(spectra)
+            placed = _crop(window, mirrored=mirrored)
+            for cut, uncut, way in (
+                (first, second, placed),
+                (second, first, cv2.invertAffineTransform(placed)),
+            ):
+                agreed = np.einsum("pd,pd->p", rows[cut], whole[uncut])
+                for place in np.flatnonzero(agreed > best):
+                    maps[place] = np.asarray(way, dtype=np.float32)
+                best = np.maximum(best, agreed)
+    return maps
 
 
-def _candidates(magnitudes: npt.NDArray[np.floating]) -> Iterable[tuple[int, int]]:
-    """Pairs whose bound reaches the limit, the first index below the second."""
-    for start in range(0, len(magnitudes), _BLOCK):
-        bound = magnitudes[start : start + _BLOCK] @ magnitudes[start:].T
-        for row, column in zip(*np.nonzero(bound >= SAME_FILM), strict=True):
-            if row < column:
-                yield int(start + row), int(start + column)
+def _turn(angle: float, *, mirrored: bool) -> Map:
+    """A turn about the middle, after mirroring top to bottom."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([1, -1 if mirrored else 1])
+    moved = 0.5 - linear.sum(1) * 0.5
+    return np.column_stack([linear, moved]).astype(np.float32)
+
+
+def _crop(window: Window, *, mirrored: bool) -> Map:
+    """Where a film lies in what a crop has left of it, mirrored left to right or not."""
+    wide, high = 1 / window.width, 1 / window.height
+    across = (-wide, 1 + window.left * wide) if mirrored else (wide, -window.left * wide)
+    return np.array([[across[0], 0, across[1]], [0, high, -window.top * high]], dtype=np.float32)

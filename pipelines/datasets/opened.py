@@ -5,25 +5,48 @@ also where there is no data at all. So a data set that cannot be used has no fil
 problem is raised by `datalist`, with which every run begins.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.data_card import describe_data
 from pipelines.datasets.datalist import Datalist, build_datalist, check_split
 from pipelines.datasets.films import SPLITS
 from pipelines.datasets.folds import fold_of
-from pipelines.datasets.survey import survey_films
+from pipelines.datasets.leak_report import (
+    LeakPolicy,
+    check_leak_policy,
+    count_kinds,
+    describe_leaks,
+    leaks_of,
+    refuse_leaks,
+)
+from pipelines.datasets.leakage import Finding, find_leaks
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import right_names
+
+logger = logging.getLogger(__name__)
 
 _NAMES = (*SPLITS, "all")
 
 
 class Opened(ABC):
-    """What every data set of a config shares: it is indexed once, and its problem is held back."""
+    """What every data set of a config shares: it is indexed once, and its problem is held back.
+
+    Args:
+        leaks: What to do about films that stand on two sides of the split.
+
+    Raises:
+        ConfigurationError: If it is no policy.
+    """
+
+    def __init__(self, leaks: LeakPolicy) -> None:
+        check_leak_policy(leaks)
+        self.leaks = leaks
 
     @abstractmethod
     def _build(self) -> Datalist:
@@ -53,10 +76,29 @@ class Opened(ABC):
         return self._indexed
 
     @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the leak check finds, see `find_leaks`."""
+        return find_leaks(self.datalist)
+
+    def check_leaks(self) -> None:
+        """Refuse a split that leaks, or warn of it, as `leaks` says.
+
+        Raises:
+            DatasetError: DATA_LEAK, with counts, some films and what to do.
+        """
+        if self.leaks == "refuse":
+            refuse_leaks(self.findings)
+        elif self.leaks == "warn" and leaks_of(self.findings):
+            logger.warning("%s", describe_leaks(self.findings))
+
+    @cached_property
     def data_card(self) -> dict[str, Any]:
         """What the data set holds, counted; see `describe_data`."""
-        items = [item for _, item in self.datalist.with_splits()]
-        return describe_data(self.datalist, survey_films([Path(item["image"]) for item in items]))
+        datalist = self.datalist
+        paths = [Path(item["image"]) for _, item in datalist.with_splits()]
+        copies = datalist.copies or FilmCopies(paths)
+        surveyed = [copies.surveyed(path) for path in paths]
+        return describe_data(datalist, surveyed, count_kinds(self.findings))
 
     def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
         """Return the films of a split; a data set that cannot be used has none.
@@ -83,6 +125,8 @@ class OpenedDataset(Opened):
         fold: The part that validates, from 0; None splits by `val_fraction`.
         seed: Seed of the split.
         group_column: Column of a datalist file, or of `metadata.csv`, that holds the patient.
+        leaks: What to do about films that stand on two sides of the split: `refuse` them, `warn`,
+            or `ignore` them.
 
     Raises:
         ConfigurationError: If `require` names no split, or a number is out of its range.
@@ -100,7 +144,9 @@ class OpenedDataset(Opened):
         fold: int | None = None,
         seed: int = 0,
         group_column: str | None = None,
+        leaks: LeakPolicy = "refuse",
     ) -> None:
+        super().__init__(leaks)
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             check_split_name(name)

@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.datasets.copies import find_copies
+from pipelines.datasets.copies import FilmCopies, places_of
 from pipelines.datasets.datalist import ALL_FOR_TESTING, Datalist, check_split
 from pipelines.datasets.films import SPLITS, LabelledFilm, LayoutError, Split
 from pipelines.datasets.folds import fold_of
 from pipelines.datasets.groups import find_patients, tie_groups
+from pipelines.datasets.leak_report import LeakPolicy
 from pipelines.datasets.opened import Opened, check_split_name
 from pipelines.datasets.pair_checks import check_pairs
 from pipelines.datasets.pair_files import find_listed_pairs
 from pipelines.datasets.pairs import PairsFound, find_pairs
 from pipelines.datasets.splits import deal_folds
-from pipelines.datasets.splitting import assign_splits
+from pipelines.datasets.splitting import AssignedSplits, assign_splits
 
 
 class OpenedPairs(Opened):
@@ -40,6 +41,8 @@ class OpenedPairs(Opened):
         seed: Seed of the splits.
         group_column: Column of a table that says whose film it is.
         problems_file: Where to write all problems of the files, a row each.
+        leaks: What to do about films that stand on two sides of the split: `refuse` them, `warn`,
+            or `ignore` them.
 
     Raises:
         ConfigurationError: If a number is out of its range, or `require` names no split.
@@ -59,7 +62,9 @@ class OpenedPairs(Opened):
         seed: int = 0,
         group_column: str | None = None,
         problems_file: str | Path | None = None,
+        leaks: LeakPolicy = "refuse",
     ) -> None:
+        super().__init__(leaks)
         check_split(val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
         for name in require:
             check_split_name(name)
@@ -103,11 +108,12 @@ class OpenedPairs(Opened):
             and not any(film.split for film in films)
         )
         fractions = self.fractions | ({"test": 1.0} if all_for_testing else {})
-        assigned = assign_splits(films, patients, fractions=fractions, seed=self.seed)
+        copies = FilmCopies(film.path for film in films)
+        assigned = assign_splits(
+            films, patients, copies=copies, fractions=fractions, seed=self.seed
+        )
         if self.fold is not None and not all_for_testing:
-            assigned = replace(
-                assigned, splits=self._folded(found, assigned.splits, assigned.groups)
-            )
+            assigned = replace(assigned, splits=self._folded(found, copies, assigned))
         parts: dict[Split, list[dict[str, Any]]] = {split: [] for split in SPLITS}
         for film, group, split in zip(films, assigned.groups, assigned.splits, strict=True):
             parts[split].append({"image": str(film.path), "group": group, **film.columns})
@@ -118,10 +124,13 @@ class OpenedPairs(Opened):
             notes.append(f"{unknown} films tell no patient: each is taken as a patient of its own")
         return Datalist(
             self.classes,
-            **parts,
+            train=parts["train"],
+            val=parts["val"],
+            test=parts["test"],
             root=found.root.absolute(),
             notes=tuple(notes),
             without_patient=unknown,
+            copies=copies,
         )
 
     def _find(self) -> PairsFound:
@@ -148,9 +157,10 @@ class OpenedPairs(Opened):
         return found
 
     def _folded(
-        self, found: PairsFound, splits: Sequence[Split], groups: Sequence[str]
+        self, found: PairsFound, copies: FilmCopies, assigned: AssignedSplits
     ) -> tuple[Split, ...]:
         """Let one fold of the films that are not for testing validate."""
+        splits, groups = assigned.splits, assigned.groups
         pool = [place for place, split in enumerate(splits) if split != "test"]
         named = [found.pairs[place].fold for place in pool]
         if all(named):
@@ -158,8 +168,8 @@ class OpenedPairs(Opened):
             folds: Sequence[int] = [values.index(str(value)) for value in named]
             _check_fold_persons(folds, [groups[place] for place in pool])
         else:
-            copies = find_copies([found.pairs[place].image for place in pool])
-            tied = tie_groups([groups[place] for place in pool], copies)
+            same = places_of(copies.sets, [found.pairs[place].image for place in pool])
+            tied = tie_groups([groups[place] for place in pool], same)
             folds = deal_folds(tied, folds=self.folds, seed=self.seed)
         result: list[Split] = list(splits)
         for place, fold in zip(pool, folds, strict=True):

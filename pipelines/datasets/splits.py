@@ -36,7 +36,7 @@ def choose_groups(
     for group, label in zip(groups, labels, strict=True):
         counts[group][label] += 1
     strata: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for group in sorted(counts, key=lambda name: _rank(name, seed)):
+    for group in sorted(counts, key=lambda name: group_rank(name, seed)):
         strata[tuple(sorted(counts[group]))].append(group)
     chosen: set[str] = set()
     for members in strata.values():
@@ -74,7 +74,7 @@ def deal_folds(
     sizes = [0] * folds
     of_class: dict[frozenset[int], list[int]] = defaultdict(lambda: [0] * folds)
     # Larger groups first, so that the smaller ones can even the parts out.
-    for group in sorted(films, key=lambda name: (-films[name], _rank(name, seed))):
+    for group in sorted(films, key=lambda name: (-films[name], group_rank(name, seed))):
         own = of_class[frozenset(held[group])]
         places = list(zip(own, sizes, strict=True))
         dealt[group] = places.index(min(places))
@@ -101,5 +101,6 @@ def _share(
     return taken
 
 
-def _rank(group: str, seed: int) -> str:
+def group_rank(group: str, seed: int) -> str:
+    """What groups are ordered by when some are chosen: a hash of seed and name."""
     return hashlib.sha256(f"{seed} {group}".encode()).hexdigest()

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.datasets.copies import find_copies
-from pipelines.datasets.films import LabelledFilm, LayoutError, Split
+from pipelines.datasets.copies import FilmCopies, places_of
+from pipelines.datasets.films import LabelledFilm, Split
 from pipelines.datasets.groups import Patient, tie_groups
-from pipelines.datasets.splits import choose_groups
+from pipelines.datasets.splits import choose_groups, group_rank
 
 SMALLEST_VALIDATION_SHARE = 0.05
 """Below this share of the training films a given validation split is too small to choose on."""
@@ -20,7 +20,8 @@ class AssignedSplits:
 
     Attributes:
         splits: The split.
-        groups: The patient's pseudonym; on one side of a split only.
+        groups: The patient's pseudonym; on one side of a split only, unless given splits say
+            otherwise.
         notes: What a user should know, a sentence each.
     """
 
@@ -33,34 +34,31 @@ def assign_splits(
     films: Sequence[LabelledFilm],
     patients: Sequence[Patient],
     *,
+    copies: FilmCopies,
     fractions: Mapping[Literal["val", "test"], float],
     seed: int,
 ) -> AssignedSplits:
     """Keep given splits and make those that are missing.
 
+    Films of one patient, files with the same bytes and near copies stay together where a split is
+    made. Given splits may share them, which the leak check tells.
+
     Args:
         films: The films.
         patients: Whose they are, one a film.
+        copies: The copies among the films.
         fractions: Shares of the films for validation and for testing, 0 to 1. A test split is made
             only where no film has a split; a validation split where none is given.
         seed: Another seed gives another split.
-
-    Raises:
-        LayoutError: If a patient is in two given splits.
     """
     splits, notes = _merge_small_validation([film.split for film in films])
-    _refuse_shared_patients(films, patients, splits=splits)
+    pool = _Pool(films, patients, copies=copies, splits=splits)
     if not any(splits):
-        _hold_out("test", fractions["test"], films, patients=patients, splits=splits, seed=seed)
+        pool.hold_out("test", fractions["test"], seed=seed)
     if "val" not in splits:
-        _hold_out("val", fractions["val"], films, patients=patients, splits=splits, seed=seed + 1)
+        pool.hold_out("val", fractions["val"], seed=seed + 1)
     final: tuple[Split, ...] = tuple(split or "train" for split in splits)
-    # Given test films may bear the number of another patient of the training split: see `groups`.
-    groups = tuple(
-        patient.precise if film.split == "test" else patient.group
-        for film, patient in zip(films, patients, strict=True)
-    )
-    return AssignedSplits(final, groups=groups, notes=notes)
+    return AssignedSplits(final, groups=_groups(films, patients, final), notes=notes)
 
 
 def _merge_small_validation(
@@ -77,47 +75,66 @@ def _merge_small_validation(
     return ["train" if split == "val" else split for split in given], (note,)
 
 
-def _refuse_shared_patients(
-    films: Sequence[LabelledFilm],
-    patients: Sequence[Patient],
-    *,
-    splits: Sequence[Split | None],
-) -> None:
-    """Refuse given splits that share a patient.
+def _groups(
+    films: Sequence[LabelledFilm], patients: Sequence[Patient], splits: Sequence[Split]
+) -> tuple[str, ...]:
+    """Name the group of each film; equal in two splits only where a patient is beyond doubt.
 
-    Raises:
-        LayoutError: With one film of each such patient and its splits.
+    Given test films may bear the number of another patient of the training split: see `groups`.
     """
-    sides: dict[str, dict[Split, str]] = defaultdict(dict)
+    sides: dict[str, set[Split]] = defaultdict(set)
+    for patient, split in zip(patients, splits, strict=True):
+        for name in {patient.group, patient.precise}:
+            sides[name].add(split)
+    named: list[str] = []
     for film, patient, split in zip(films, patients, splits, strict=True):
-        if split is not None:
-            sides[patient.precise].setdefault(split, film.name)
-    shared = [" and ".join(names.values()) for names in sides.values() if len(names) > 1]
-    if shared:
-        raise LayoutError(
-            f"expected every patient in one split, got {len(shared)} patients in several",
-            shared,
-            remedy="move their films to one side, or leave the split to be made here",
+        is_given = film.split == split and split != "train"
+        is_shared = len(sides[patient.precise]) > 1
+        is_doubtful = split == "test" or len(sides[patient.group]) > 1
+        precise = is_given and is_doubtful and not is_shared
+        named.append(patient.precise if precise else patient.group)
+    return tuple(named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The films, with the splits that they have so far.
+
+    Attributes:
+        films: The films.
+        patients: Whose they are.
+        copies: The copies among them.
+        splits: The split of each; None and `train` may still be moved.
+    """
+
+    films: Sequence[LabelledFilm]
+    patients: Sequence[Patient]
+    copies: FilmCopies
+    splits: list[Split | None]
+
+    def hold_out(self, split: Literal["val", "test"], fraction: float, *, seed: int) -> None:
+        """Move a share of the films that may be trained on to `split`, by patient and copies."""
+        places = [index for index, given in enumerate(self.splits) if given in {None, "train"}]
+        if not places or not 0 < fraction < 1:
+            chosen_films = places if fraction >= 1 else []
+        else:
+            groups = self._tied(places, seed=seed)
+            labels = [self.films[index].label for index in places]
+            chosen = choose_groups(groups, labels, fraction=fraction, seed=seed)
+            chosen_films = [i for i, group in zip(places, groups, strict=True) if group in chosen]
+        for index in chosen_films:
+            self.splits[index] = split
+
+    def _tied(self, places: Sequence[int], *, seed: int) -> tuple[str, ...]:
+        paths = [self.films[index].path for index in places]
+        groups = tie_groups(
+            [self.patients[index].group for index in places],
+            places_of(self.copies.same_bytes, paths),
         )
-
-
-def _hold_out(
-    split: Literal["val", "test"],
-    fraction: float,
-    films: Sequence[LabelledFilm],
-    *,
-    patients: Sequence[Patient],
-    splits: list[Split | None],
-    seed: int,
-) -> None:
-    """Move a share of the films that may be trained on to `split`, by patient."""
-    pool = [index for index, given in enumerate(splits) if given in {None, "train"}]
-    groups = tie_groups(
-        [patients[index].group for index in pool],
-        find_copies([films[index].path for index in pool]),
-    )
-    labels = [films[index].label for index in pool]
-    chosen = choose_groups(groups, labels, fraction=fraction, seed=seed)
-    for index, group in zip(pool, groups, strict=True):
-        if group in chosen:
-            splits[index] = split
+        # The group that would be chosen last gives its name: so near copies draw films back to the
+        # training split, and none that was trained on is ever held out because of them.
+        return tie_groups(
+            groups,
+            places_of(self.copies.sets, paths),
+            order=lambda group: -int(group_rank(group, seed), 16),
+        )

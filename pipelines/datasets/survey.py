@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import cpu_count
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.errors import PlainfilmError, Reason
 from pipelines.files import sha256
-from pipelines.ingest.preview import Grey, Preview, read_preview
+from pipelines.ingest.preview import Grey, read_preview
+from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.progress import progress
 
 SIDE = 128
@@ -24,24 +24,42 @@ _FEW = 2000
 """Up to here the pass takes a moment and says nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class FilmFacts:
+    """What a film is like, in numbers.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        bits: Bits stored a sample.
+        has_spacing: Whether the file tells the distance between pixels.
+        shares: Share of its pixels in each of `BINS` equal steps of grey.
+    """
+
+    height: int
+    width: int
+    bits: int
+    has_spacing: bool
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SurveyedFilm:
     """What one file told.
 
     Attributes:
         digest: SHA-256 of its bytes; empty when they cannot be read.
-        preview: Its picture, size and format; None when it cannot be read as a film.
+        file_format: Told from the content; None when it is none that is read.
+        facts: What the film is like; None when it cannot be read.
         reason: Why it cannot be read; None when it can.
+        grey: Its picture, (128, 128), as long as it is needed.
     """
 
     digest: str
-    preview: Preview | None
+    file_format: FileFormat | None = None
+    facts: FilmFacts | None = None
     reason: Reason | None = None
-
-    @property
-    def grey(self) -> Grey | None:
-        """The picture, (128, 128); None when the film cannot be read."""
-        return None if self.preview is None else self.preview.grey
+    grey: Grey | None = field(default=None, compare=False, repr=False)
 
 
 def survey_films(paths: Sequence[Path]) -> tuple[SurveyedFilm, ...]:
@@ -51,7 +69,7 @@ def survey_films(paths: Sequence[Path]) -> tuple[SurveyedFilm, ...]:
         paths: The files.
 
     Returns:
-        What each told, in the same order. A film takes 16 KB of memory.
+        What each told, in the same order. A picture takes 16 KB of memory.
     """
     with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
         told = readers.map(_survey, paths)
@@ -60,18 +78,23 @@ def survey_films(paths: Sequence[Path]) -> tuple[SurveyedFilm, ...]:
         return tuple(told)
 
 
-def grey_shares(grey: Grey) -> npt.NDArray[np.float64]:
+def grey_shares(grey: Grey) -> tuple[float, ...]:
     """Return the share of the pixels in each of `BINS` equal steps of grey."""
-    counts = np.bincount((grey >> 3).ravel(), minlength=BINS)
-    return np.asarray(counts / counts.sum(), dtype=np.float64)
+    counts = np.bincount((grey // (256 // BINS)).ravel(), minlength=BINS)
+    return tuple(round(float(share), 6) for share in counts / counts.sum())
 
 
 def _survey(path: Path) -> SurveyedFilm:
+    digest, file_format = "", None
     try:
+        file_format = sniff(path)
         digest = sha256(path)
+        seen = read_preview(path, side=SIDE)
     except OSError:
-        return SurveyedFilm("", None, Reason.FILE_UNREADABLE)
-    try:
-        return SurveyedFilm(digest, read_preview(path, side=SIDE))
+        return SurveyedFilm(digest, file_format, reason=Reason.FILE_UNREADABLE)
     except PlainfilmError as refusal:
-        return SurveyedFilm(digest, None, refusal.reason)
+        return SurveyedFilm(digest, file_format, reason=refusal.reason)
+    facts = FilmFacts(
+        seen.height, seen.width, seen.bits, seen.has_spacing, shares=grey_shares(seen.grey)
+    )
+    return SurveyedFilm(digest, file_format, facts, grey=seen.grey)

@@ -42,6 +42,11 @@ def _add_datalist(verb: AddVerb) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed gives another split")
     parser.add_argument(
+        "--fix",
+        metavar="HOW",
+        help="group: tie copies and move them to one side; drop: leave out all but one",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
@@ -68,8 +73,10 @@ def _add_sample(verb: AddVerb) -> None:
 def datalist(options: argparse.Namespace) -> ExitStatus:
     """Index a folder of images and print what it holds."""
     from pipelines.datasets.index import write_datalist
+    from pipelines.datasets.leak_report import format_leaks, leaks_of
+    from pipelines.evaluation.leak_pictures import draw_leaks
 
-    datalist = write_datalist(
+    indexed = write_datalist(
         options.layout,
         existing(options.directory),
         options.output,
@@ -78,9 +85,15 @@ def datalist(options: argparse.Namespace) -> ExitStatus:
         val_fraction=options.val_fraction,
         test_fraction=options.test_fraction,
         seed=options.seed,
+        fix=options.fix,
     )
-    say(f"{datalist}\nwritten: {options.output}")
-    return ExitStatus.DONE
+    say(f"{indexed.datalist}\n\n{format_leaks(indexed.found)}")
+    draw_leaks(options.output.absolute().parent, indexed.datalist, indexed.found)
+    say(f"written: {options.output}, and beside it data_card.json, leakage.csv, leakage.png")
+    leaks = leaks_of(indexed.left)
+    if leaks:
+        say(f"{len(leaks)} pairs stand on two sides of a split: mend it with --fix drop or group")
+    return ExitStatus.SOME_FAILED if leaks else ExitStatus.DONE
 
 
 def sample(options: argparse.Namespace) -> ExitStatus:

@@ -16,8 +16,11 @@ from typing import Any
 import torch
 
 from pipelines.datasets.data_card import FILE_NAME as DATA_CARD
+from pipelines.datasets.leak_report import FILE_NAME as LEAKAGE
+from pipelines.datasets.leak_report import write_leaks
 from pipelines.datasets.opened import Opened
 from pipelines.errors import Reason, RunError
+from pipelines.evaluation.leak_pictures import draw_leaks
 from pipelines.files import write_json
 from pipelines.networks.device import pick_device
 from pipelines.workflows.bundle import CHECKOUT
@@ -127,12 +130,15 @@ class RunRecord:
     def start(self) -> None:
         """Check the data, then open the folder: new, or to go on with the same settings.
 
-        Writes `config.json`, `environment.json`, `datalist.json` and `data_card.json`.
+        Writes `config.json`, `environment.json`, `datalist.json` and `data_card.json`, and
+        `leakage.csv` and `leakage.png` where the leak check found something.
 
         Raises:
+            DatasetError: If the data set cannot be used, or its split leaks.
             RunError: If the folder belongs to another run, is in use, or cannot be written.
         """
         datalist = self.dataset.datalist
+        self.dataset.check_leaks()
         settings = running_config()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +148,9 @@ class RunRecord:
                 self._record_config(settings, fingerprint)
             datalist.write(self.folder / "datalist.json")
             write_json(self.folder / DATA_CARD, self.dataset.data_card)
+            if self.dataset.findings:
+                write_leaks(self.folder / LEAKAGE, self.dataset.findings)
+                draw_leaks(self.folder, datalist, self.dataset.findings)
             write_json(self.folder / "environment.json", self._environment(fingerprint))
         except OSError as error:
             raise RunError(

@@ -2,8 +2,9 @@
 
 The phantom has what a first look at a chest film shows: body outline, two lung fields with ribs
 and vessels, spine, mediastinum and heart, clavicles, diaphragm domes, a side marker, noise and a
-collimated border. Pose, size, exposure and contrast vary from film to film. It is made to try a
-pipeline out, not to train a model that anyone should use.
+collimated border. Pose, size, exposure and contrast vary from film to film, and so do skeleton and
+build: with the same anatomy in all of them the films would be copies of one but for the pose. It is
+made to try a pipeline out, not to train a model that anyone should use.
 
 Coordinates: x runs from -1 (left edge of the picture, the patient's right) to 1, y from 0 (top)
 to 1 (bottom); densities are relative, 0 air and about 1 the heart.
@@ -54,6 +55,45 @@ class Pose:
     noise: float
 
 
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """How the bones of one film lie.
+
+    Attributes:
+        ribs: Where each pair of ribs leaves the spine, in y; a row a side, right first.
+        slope: How steeply ribs fall away from the spine, around 0.16.
+        rib_width: Half the height of a rib, in y.
+        vertebra: Height of a vertebra, in y.
+        first_vertebra: Where the first one begins, as a share of its height.
+        clavicles: Where each clavicle meets the breastbone, in y; right first.
+        rise: How steeply clavicles rise outwards, around 0.1.
+    """
+
+    ribs: npt.NDArray[np.float64]
+    slope: float
+    rib_width: float
+    vertebra: float
+    first_vertebra: float
+    clavicles: tuple[float, float]
+    rise: float
+
+
+def draw_skeleton(random: np.random.Generator) -> Skeleton:
+    """Draw a skeleton at random."""
+    spacing, first = random.uniform(0.064, 0.078), random.uniform(0.145, 0.175)
+    even = first + spacing * np.arange(_RIB_PAIRS)
+    right, left = random.uniform(0.195, 0.235, 2)
+    return Skeleton(
+        ribs=even + random.uniform(-0.018, 0.018, (2, _RIB_PAIRS)),
+        slope=float(random.uniform(0.09, 0.23)),
+        rib_width=float(random.uniform(0.009, 0.013)),
+        vertebra=float(random.uniform(0.046, 0.064)),
+        first_vertebra=float(random.uniform(0, 1)),
+        clavicles=(float(right), float(left)),
+        rise=float(random.uniform(0.05, 0.15)),
+    )
+
+
 def draw_pose(random: np.random.Generator) -> Pose:
     """Draw a pose and an exposure at random."""
     return Pose(
@@ -82,16 +122,16 @@ def chest_film(
     Returns:
         float32, 0 to 1, (height, width); bone is bright.
     """
-    pose = draw_pose(random)
-    x, y = _patient_grid(pose, shape)
+    pose, skeleton = draw_pose(random), draw_skeleton(random)
+    x, y = _built(*_patient_grid(pose, shape), random=random)
     heart = _heart(x, y, pose=pose)
     lungs = _lungs(x, y, pose=pose) * (1 - heart)
     density = 0.60 * _body(x, y) + 0.06 * heart
     density -= 0.42 * lungs
     density += lungs * _vessels(x, y, random=random)
-    density += _ribs(x, y, lungs=lungs)
-    density += _mediastinum(x, y)
-    density += _clavicles(x, y)
+    density += _ribs(x, y, lungs=lungs, skeleton=skeleton)
+    density += _mediastinum(x, y, skeleton=skeleton)
+    density += _clavicles(x, y, skeleton=skeleton)
     # Drawn in both cases, so that films of both classes are alike in all else for equal seeds.
     consolidation = _consolidation(x, y, random=random)
     if opacity:
@@ -112,6 +152,13 @@ def _patient_grid(pose: Pose, shape: tuple[int, int]) -> tuple[Plane, Plane]:
     turned_x = (cosine * x + sine * y).astype(np.float32)
     turned_y = ((cosine * y - sine * x) / 2 + 0.5).astype(np.float32)
     return turned_x, turned_y
+
+
+def _built(x: Plane, y: Plane, *, random: np.random.Generator) -> tuple[Plane, Plane]:
+    """Bend a patient's frame softly: nobody is built like another."""
+    grain = x.shape[0] / 14
+    across, down = (_smooth_noise(x.shape, grain, random=random) for _ in range(2))
+    return x + np.float32(0.035) * across, y + np.float32(0.0175) * down
 
 
 def _inside(distance: Plane, softness: float) -> Plane:
@@ -158,21 +205,22 @@ def _smooth_noise(shape: tuple[int, ...], sigma: float, *, random: np.random.Gen
     return blurred / np.float32(blurred.std() + 1e-6)
 
 
-def _ribs(x: Plane, y: Plane, *, lungs: Plane) -> Plane:
+def _ribs(x: Plane, y: Plane, *, lungs: Plane, skeleton: Skeleton) -> Plane:
     """Posterior ribs: bright bands that fall away from the spine."""
     along = np.abs(x)
     thorax = _inside((along - 0.78).astype(np.float32), 0.03) * _inside(0.13 - y, 0.02)
     bands = np.zeros_like(x)
     for pair in range(_RIB_PAIRS):
-        course = 0.16 + 0.072 * pair + 0.16 * along**2 * (0.5 + 0.08 * pair)
-        offset = (y - course) / 0.011
+        right, left = skeleton.ribs[:, pair].tolist()
+        course = np.where(x < 0, right, left) + skeleton.slope * along**2 * (0.5 + 0.08 * pair)
+        offset = (y - course) / skeleton.rib_width
         bands += np.exp(-(offset**2)) + 0.35 * np.exp(-((np.abs(offset) - 1.1) ** 2) / 0.1)
     return np.asarray(0.075 * bands * thorax * (0.35 + 0.65 * lungs), dtype=np.float32)
 
 
-def _mediastinum(x: Plane, y: Plane) -> Plane:
+def _mediastinum(x: Plane, y: Plane, *, skeleton: Skeleton) -> Plane:
     """Spine and great vessels."""
-    vertebrae = 0.5 + 0.5 * np.cos(2 * np.pi * y / 0.055)
+    vertebrae = 0.5 + 0.5 * np.cos(2 * np.pi * (y / skeleton.vertebra + skeleton.first_vertebra))
     spine = _inside((np.abs(x) - 0.075).astype(np.float32), 0.015) * (0.05 + 0.03 * vertebrae)
     band = 0.09 * _inside((np.abs(x) - 0.12 - 0.03 * y).astype(np.float32), 0.04)
     return np.asarray(spine + band, dtype=np.float32)
@@ -201,10 +249,12 @@ def _ellipse(
     return _inside((radius - 1).astype(np.float32), 0.25)
 
 
-def _clavicles(x: Plane, y: Plane) -> Plane:
+def _clavicles(x: Plane, y: Plane, *, skeleton: Skeleton) -> Plane:
     """Two bars that rise outwards in a flat S."""
     along = np.abs(x)
-    course = 0.215 - 0.10 * along + 0.012 * np.sin(2 * np.pi * along)
+    right, left = skeleton.clavicles
+    inner = np.where(x < 0, right, left)
+    course = inner - skeleton.rise * along + 0.012 * np.sin(2 * np.pi * along)
     reach = _inside((np.abs(along - 0.42) - 0.34).astype(np.float32), 0.02)
     return (0.13 * np.exp(-(((y - course) / 0.013) ** 2)) * reach).astype(np.float32)
 

@@ -22,6 +22,9 @@ Plane: TypeAlias = npt.NDArray[np.float32]
 FILM_SHAPE = (400, 300)
 """Rows and columns of a generated film."""
 
+_BENT = np.float32(0.022)
+"""How far a limb strays from a straight one, in heights of the film."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bone:
@@ -97,7 +100,16 @@ def _limb_grid(random: np.random.Generator, shape: tuple[int, int]) -> tuple[Pla
     turn = random.normal(0, 0.15)
     x, y = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
     shift = random.uniform(-0.04, 0.04, 2)
-    return (x - shift[0]).astype(np.float32), (y - shift[1]).astype(np.float32)
+    # Bent softly: straight limbs would be copies of one film but for their pose.
+    bent_x, bent_y = (_BENT * _smooth_noise(random, shape, rows / 6) for _ in range(2))
+    return (x - shift[0] + bent_x).astype(np.float32), (y - shift[1] + bent_y).astype(np.float32)
+
+
+def _smooth_noise(random: np.random.Generator, shape: tuple[int, int], grain: float) -> Plane:
+    """Noise of unit deviation whose grain is so many pixels wide."""
+    noise = random.standard_normal(shape, dtype=np.float32)
+    blurred = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain), dtype=np.float32)
+    return blurred / np.float32(blurred.std() + 1e-6)
 
 
 def _draw_bones(random: np.random.Generator) -> tuple[Bone, ...]:
