@@ -9,7 +9,7 @@ from dataset_fixture import make_images, set_patient
 
 from pipelines.datasets.datalist import Datalist, build_datalist
 from pipelines.datasets.phantoms import write_samples
-from pipelines.datasets.traits import age_band, columns_of
+from pipelines.datasets.traits import age_band, columns_of, is_identifying
 from pipelines.errors import ConfigurationError
 
 
@@ -23,6 +23,13 @@ from pipelines.errors import ConfigurationError
 )
 def test_bands_of_ages(age, band):
     assert age_band(age) == band
+
+
+def test_columns_that_name_people_however_they_are_spelt():
+    people = "surname FirstName last_name name2 e-mail SSN PatID pid case_no dateofbirth initials"
+    assert [name for name in people.split() if not is_identifying(name)] == []
+    others = "view site sex age kvp no_finding bone_age laterality dx_type patient_position casemix"
+    assert [name for name in others.split() if is_identifying(name)] == []
 
 
 def test_headers_tell_sex_band_view_and_maker_and_no_institution(tmp_path):

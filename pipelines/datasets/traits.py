@@ -30,11 +30,15 @@ _INSTITUTIONS = frozenset(
 _IDENTIFYING = frozenset(
     {"id", "ids", "uid", "mrn", "name", "names", "date", "time", "birth", "birthday", "dob"}
     | {"accession", "number", "phone", "address", "zip", "physician", "reader", "operator"}
+    | {"email", "mail", "ssn", "nhs", "pid", "postcode", "zipcode", "passport", "initials"}
     | {"comment", "comments", "note", "notes", "report", "file", "path", "filename", "image"}
 )
 _RUN_TOGETHER = re.compile(
     r"(patient|study|series|lesion|subject|case|person|birth|accession|acquisition)"
     r"(id|uid|name|date|number)"
+    r"|(patient|pat|study|case|person|hospital|insurance|first|last|sur|fore|given|family|middle)"
+    r"(id|name|no|nr)$"
+    r"|dateofbirth"
 )
 _BANDS = {2: "0-1", 12: "2-11", 18: "12-17", 40: "18-39", 60: "40-59", 80: "60-79", 200: "80+"}
 _AGE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*([DWMY]?)")
@@ -154,5 +158,5 @@ def is_identifying(name: str) -> bool:
         >>> is_identifying("Patient ID"), is_identifying("StudyDate"), is_identifying("view")
         (True, True, False)
     """
-    words = set(re.split(r"[^a-z0-9]+", name.casefold()))
-    return bool(words & _IDENTIFYING) or _RUN_TOGETHER.search(name.casefold()) is not None
+    words = re.split(r"[^a-z]+", name.casefold())
+    return bool(_IDENTIFYING.intersection(words)) or bool(_RUN_TOGETHER.search("".join(words)))

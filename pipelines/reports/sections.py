@@ -38,8 +38,8 @@ PLOTS: Mapping[str, tuple[str, str]] = {
     "subgroups.png": ("Subgroups", "The figures of parts of the films, with 95 % intervals."),
     "robustness.png": ("Robustness", "The figures of films that were made worse step by step."),
     "leakage.png": (
-        "Like films in two splits",
-        "Pairs of films of different splits, most alike first.",
+        "Pairs of the leak check",
+        "Films side by side that are copies or belong together, leaks first.",
     ),
     "highest_scores.png": ("Highest scores", "Film, reconstruction and error."),
     "lowest_scores.png": ("Lowest scores", "Film, reconstruction and error."),
@@ -60,8 +60,8 @@ _TABLES: Mapping[str, tuple[str, str]] = {
         "The same figures on films that were made worse on purpose.",
     ),
     "leakage.csv": (
-        "Like films in different splits",
-        "Pairs that may be one film or one patient; figures are too high where there are many.",
+        "Leak check",
+        "A leak stands on two sides of a split and makes figures too high; the rest are warnings.",
     ),
 }
 _SHOWN_BELOW = {
@@ -139,7 +139,7 @@ def plots(sources: Sources) -> Html:
 
 
 def tables(sources: Sources) -> Html:
-    """Show the tables of subgroups, robustness and like films, as far as they are there."""
+    """Show the tables of subgroups, robustness and the leak check, as far as they are there."""
     parts = []
     for name, (title, meaning) in _TABLES.items():
         rows = sources.rows(name)

@@ -73,7 +73,7 @@ def _add_sample(verb: AddVerb) -> None:
 def datalist(options: argparse.Namespace) -> ExitStatus:
     """Index a folder of images and print what it holds."""
     from pipelines.datasets.index import write_datalist
-    from pipelines.datasets.leak_report import format_leaks, leaks_of
+    from pipelines.datasets.leak_report import PICTURE_NAME, format_leaks, leaks_of
     from pipelines.evaluation.leak_pictures import draw_leaks
 
     indexed = write_datalist(
@@ -88,8 +88,10 @@ def datalist(options: argparse.Namespace) -> ExitStatus:
         fix=options.fix,
     )
     say(f"{indexed.datalist}\n\n{format_leaks(indexed.found)}")
-    draw_leaks(options.output.absolute().parent, indexed.datalist, indexed.found)
-    say(f"written: {options.output}, and beside it data_card.json, leakage.csv, leakage.png")
+    beside = options.output.absolute().parent
+    draw_leaks(beside, indexed.datalist, indexed.found)
+    picture = f", {PICTURE_NAME}" if (beside / PICTURE_NAME).is_file() else ""
+    say(f"written: {options.output}, and beside it data_card.json, leakage.csv{picture}")
     leaks = leaks_of(indexed.left)
     if leaks:
         say(f"{len(leaks)} pairs stand on two sides of a split: mend it with --fix drop or group")

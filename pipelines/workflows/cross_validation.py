@@ -54,8 +54,11 @@ def cross_validate(
         The figures.
     """
     given = dict(overrides or {}) | {"data::folds": folds}
-    _record_settings(output_dir, bundle, overlays, given)
-    _check_folds(bundle, data, overlays=overlays, overrides=given)
+    settings = {"bundle": bundle.name, "overlays": list(overlays), "overrides": given}
+    _refuse_others(output_dir, settings)
+    films = _check_folds(bundle, data, overlays=overlays, overrides=given)
+    _refuse_others(output_dir, settings | {"films": films})
+    write_json(output_dir / _SETTINGS, settings | {"films": films})
     results = []
     for fold in range(folds):
         folder = output_dir / f"fold-{fold}"
@@ -72,36 +75,42 @@ def cross_validate(
     return found
 
 
-def _record_settings(
-    output_dir: Path, bundle: Bundle, overlays: Sequence[str], overrides: Mapping[str, object]
-) -> None:
-    """Refuse a folder that holds folds of other settings.
+def _refuse_others(output_dir: Path, settings: Mapping[str, object]) -> None:
+    """Refuse a folder that holds folds of other settings, or of other films.
 
     Raises:
         ConfigurationError: If it does.
     """
-    settings = json.loads(
-        json.dumps({"bundle": bundle.name, "overlays": list(overlays), "overrides": overrides})
-    )
     path = output_dir / _SETTINGS
     if not path.is_file():
-        write_json(path, settings)
-    elif json.loads(path.read_text(encoding="utf-8")) != settings:
+        return
+    kept = _read(path)
+    asked = json.loads(json.dumps(settings))
+    differing = [name for name, value in asked.items() if kept.get(name) != value]
+    if differing:
         raise ConfigurationError(
             Reason.CONFIGURATION,
-            f"expected the settings of the cross-validation in '{output_dir.name}', got others; "
-            "name another output, or give the same settings to go on",
+            f"expected the settings of the cross-validation in '{output_dir.name}', got other "
+            f"{', '.join(differing)}; name another output, or give the same to go on",
         )
 
 
 def _check_folds(
     bundle: Bundle, data: Path, *, overlays: Sequence[str], overrides: Mapping[str, object]
-) -> None:
-    """Split the films into every fold, so that a class too rare for one is known at once."""
-    for fold in range(int(str(overrides["data::folds"]))):
+) -> str:
+    """Split the films into every fold, so that a class too rare for one is known at once.
+
+    Returns:
+        A fingerprint of the films.
+    """
+    found = ""
+    # Even a number of folds that is too small is refused by the first one.
+    for fold in range(max(1, int(str(overrides["data::folds"])))):
         own = {**overrides, "data::fold": fold}
-        dataset = open_dataset(bundle, data=data, overlays=overlays, overrides=own)
-        logger.info("fold %d: %d films", fold, len(dataset.datalist.val))
+        datalist = open_dataset(bundle, data=data, overlays=overlays, overrides=own).datalist
+        logger.info("fold %d: %d films", fold, len(datalist.val))
+        found = datalist.fingerprint()
+    return found
 
 
 def _read_fold(folder: Path) -> FoldResult:

@@ -198,8 +198,9 @@ def _write_weights(members: Sequence[_Member], output_dir: Path) -> None:
     if (first.folder / FILE_NAME).is_file():
         with whole_file(output_dir / FILE_NAME) as temporary:
             shutil.copyfile(first.folder / FILE_NAME, temporary)
-    thresholds = [member.point.threshold for member in members]
-    threshold = None if None in thresholds else float(np.mean([t for t in thresholds if t]))
+    told = [member.point.threshold for member in members]
+    thresholds = [threshold for threshold in told if threshold is not None]
+    threshold = float(np.mean(thresholds)) if len(thresholds) == len(told) else None
     OperatingPoint(
         threshold=threshold,
         temperature=1.0,

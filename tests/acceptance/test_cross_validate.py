@@ -150,11 +150,17 @@ def test_other_settings_and_too_many_folds_are_refused(chest, finished, tmp_path
     given = ("pneumonia_classification", chest)
     assert cross_validate(*given, finished, folds=3, **CHEST | {"batch_size": 3}) == 2
     assert "settings of the cross-validation in 'finished'" in capsys.readouterr().err
-    assert cross_validate(*given, tmp_path, folds=1, **CHEST) != 0
-    assert "two folds or more" in capsys.readouterr().err
+    write_samples("chest", tmp_path / "others", count=24, seed=2)
+    others = ("pneumonia_classification", tmp_path / "others")
+    assert cross_validate(*others, finished, folds=3, **CHEST) == 2
+    assert "got other films" in capsys.readouterr().err
+    for folds in (0, 1):
+        assert cross_validate(*given, tmp_path / "many", folds=folds, **CHEST) == 2
+        assert "two folds or more" in capsys.readouterr().err
     assert cross_validate(*given, tmp_path / "many", folds=24, **CHEST) != 0
     assert "val: " in capsys.readouterr().err
-    assert not (tmp_path / "many" / "fold-0").exists()
+    # Nothing is kept of what was refused, so that another number may be given.
+    assert not (tmp_path / "many").exists()
 
 
 @pytest.mark.slow  # test_cross_validation.py pools rows of both tasks; this trains them
