@@ -21,6 +21,7 @@ LAYERS = (
         "nearest",
         "progress",
         "refusal_text",
+        "text_table",
     },
     {"ingest"},
     {"datasets", "transforms"},

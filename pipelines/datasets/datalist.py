@@ -20,6 +20,7 @@ from pipelines.datasets.named_classes import refuse_contradicting_names
 from pipelines.datasets.splitting import assign_splits
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_json
+from pipelines.text_table import text_table
 
 Item: TypeAlias = dict[str, Any]
 """`{"image": absolute path, "label": …, "group": pseudonym}` and further columns.
@@ -108,12 +109,7 @@ class Datalist:
         """Give the counts as a table, then the notes, one a line."""
         counts = self.counts()
         rows = [tuple(counts[0]), *(tuple(map(str, row.values())) for row in counts)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*lines, *self.notes])
+        return "\n".join([text_table(rows), *self.notes])
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over names, file sizes and labels, whatever the split and the order."""

@@ -10,6 +10,7 @@ from pipelines.datasets.leakage import Finding, Severity
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.files import write_csv
 from pipelines.nearest import right_names
+from pipelines.text_table import text_table
 
 LeakPolicy: TypeAlias = Literal["refuse", "warn", "ignore"]
 """What training and evaluation do about a split that leaks."""
@@ -65,11 +66,7 @@ def format_leaks(findings: Sequence[Finding]) -> str:
         of_kind = [finding for finding in findings if finding.kind is kind]
         if of_kind:
             rows.append((kind, str(len(of_kind)), _across(of_kind), _shown(of_kind[0])))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return text_table(rows)
 
 
 def write_leaks(path: Path, findings: Sequence[Finding]) -> None:

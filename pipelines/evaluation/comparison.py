@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.pictures import BLUE, picture_file, plain_axes
 from pipelines.files import write_csv
+from pipelines.text_table import text_table
 
 TITLES = {
     "accuracy": "Accuracy",
@@ -67,21 +68,18 @@ def format_comparison(runs: Sequence[ComparedRun]) -> str:
     body = [
         [
             run.name,
-            *(_value(run.figures[name]) for name in shown),
+            *(figure_cell(run.figures[name]) for name in shown),
             "-" if run.parameters is None else f"{run.parameters / 1e6:.2f} M",
             "-" if run.films_per_second is None else f"{run.films_per_second:.1f}",
         ]
         for run in runs
     ]
-    widths = [max(len(row[place]) for row in [head, *body]) for place in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *body]
-    ]
-    return "\n".join([f"{runs[0].split}: {runs[0].films} films; 95 % intervals", *lines])
+    first = f"{runs[0].split}: {runs[0].films} films; 95 % intervals"
+    return f"{first}\n{text_table([head, *body])}"
 
 
-def _value(figure: Figure) -> str:
+def figure_cell(figure: Figure) -> str:
+    """Write a figure with its interval for a table; a dash for none."""
     if figure.value is None:
         return "-"
     if figure.low is None or figure.high is None:

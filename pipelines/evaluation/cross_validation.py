@@ -16,11 +16,17 @@ from pipelines.errors import DatasetError
 from pipelines.evaluation.bootstrap import bootstrap_intervals
 from pipelines.evaluation.calibration import probability_of
 from pipelines.evaluation.cases import Floats
-from pipelines.evaluation.comparison import ComparedRun, compared_figures, draw_runs
+from pipelines.evaluation.comparison import (
+    ComparedRun,
+    compared_figures,
+    draw_runs,
+    figure_cell,
+)
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.recorded import paired_run
 from pipelines.evaluation.thresholds import choose_threshold, decide
 from pipelines.files import write_csv
+from pipelines.text_table import text_table
 
 logger = logging.getLogger(__name__)
 
@@ -121,19 +127,14 @@ def format_cross_validation(found: CrossValidation) -> str:
     mean = found.mean()
     body = [["", "films", *shown.values()]]
     for run in _runs(found):
-        cells = [_cell(run.figures[name]) for name in shown]
+        cells = [figure_cell(run.figures[name]) for name in shown]
         body.append([run.name, str(run.films), *cells])
     spread = [f"{mean[n][0]:.3f} +- {mean[n][1]:.3f}" if n in mean else "-" for n in shown]
     body.insert(-1, ["mean", "", *spread])
-    widths = [max(len(row[place]) for row in body) for place in range(len(body[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in body
-    ]
     first = (
         f"{len(found.folds)} folds, {found.n_groups} patients; 95 % intervals, mean +- deviation"
     )
-    return "\n".join([first, *lines])
+    return f"{first}\n{text_table(body)}"
 
 
 def write_cross_validation(output_dir: Path, found: CrossValidation) -> None:
@@ -215,11 +216,3 @@ def _comparable(films: Sequence[Row], folds: Sequence[FoldResult]) -> list[Row]:
 
 def _probabilities(films: Sequence[Row], columns: Sequence[str]) -> Floats:
     return np.array([[float(row[column]) for column in columns] for row in films])
-
-
-def _cell(figure: Figure) -> str:
-    if figure.value is None:
-        return "-"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"

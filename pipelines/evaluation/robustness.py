@@ -13,6 +13,7 @@ from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
 from pipelines.evaluation.questions import POSITIVE
 from pipelines.files import write_csv
+from pipelines.text_table import text_table
 from pipelines.transforms.shifts import Setting
 
 COLUMNS = ("shift", "strength", "films", "metric", "value", "ci_low", "ci_high", "change")
@@ -131,13 +132,8 @@ def format_robustness(table: RobustnessTable) -> str:
         for name, figures, change in _lines(table)
     ]
     lines = [head, *body, *_summary_lines(table)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
-    laid = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
     first = f"{table.split}: {table.films} films under {len(table.shifted)} shifts; 95 % intervals"
-    return "\n".join([first, *laid])
+    return f"{first}\n{text_table(lines)}"
 
 
 def write_robustness(output_dir: Path, table: RobustnessTable) -> None:
