@@ -144,8 +144,18 @@ def _read_member(folder: Path) -> _Member:
             f"expected the folder of a finished training run, '{folder.name}' has no "
             f"{missing[0]}; name folders that `plainfilm train` made",
         )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return _Member(folder, config, OperatingPoint.beside(folder / WEIGHTS))
+    point = OperatingPoint.beside(folder / WEIGHTS)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        member = _Member(folder, config, point)
+        member.takes()
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected the configuration of a training run in '{folder.name}/config.json', got "
+            f"{type(error).__name__}; name folders that `plainfilm train` made",
+        ) from error
+    return member
 
 
 def _require_fitting(members: Sequence[_Member]) -> None:

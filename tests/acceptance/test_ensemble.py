@@ -135,10 +135,14 @@ def test_what_does_not_fit_is_refused(runs, films, tmp_path, capsys):
     shutil.copytree(runs / "first", other)
     config = json.loads((other / "config.json").read_text("utf-8"))
     (other / "config.json").write_text(json.dumps(config | {"image_size": 48}))
+    damaged = tmp_path / "damaged"
+    shutil.copytree(runs / "first", damaged)
+    (damaged / "config.json").write_text("{}")
     refused = [
         ([runs / "first", other], "has another image_size than 'first'"),
         ([runs / "first"], "two runs or more"),
         ([runs / "first", films], "'chest' has no metrics.json"),
+        ([runs / "first", damaged], "'damaged/config.json', got KeyError"),
     ]
     for given, said in refused:
         assert plainfilm("ensemble", *given, "--output", tmp_path / "none") == 2
