@@ -8,10 +8,10 @@ from PIL import Image
 from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.drawing import save_sheet
 from pipelines.evaluation.operating_point import OperatingPoint
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.report_files import write_evaluation
 from pipelines.files import write_csv, write_json
 from pipelines.labels import PNEUMONIA_CLASSES
+from pipelines.table_cells import table_filename
 
 HOSTILE = (
     "</script><script>window.broken = 1</script>.png",

@@ -51,10 +51,10 @@ def test_table_has_a_line_a_run_with_intervals():
 
 
 def test_csv_and_picture_are_written(tmp_path):
-    write_comparison(tmp_path / "out", RUNS)
+    write_comparison(tmp_path / "out", [*RUNS, run("=1+1", 0.8)])
     with (tmp_path / "out" / "comparison.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
-    assert [row["run"] for row in rows] == ["densenet121 basic", "resnet50"]
+    assert [row["run"] for row in rows] == ["densenet121 basic", "resnet50", "'=1+1"]
     assert rows[0]["accuracy"] == "0.95"
     assert rows[0]["auroc_low"] == str(0.95 - 0.01)
     assert rows[0]["parameters"] == "6950000"

@@ -21,6 +21,7 @@ LAYERS = (
         "nearest",
         "progress",
         "refusal_text",
+        "table_cells",
         "text_table",
     },
     {"ingest"},

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 
 import cv2
+import nibabel
 import numpy as np
 import pytest
 from dataset_fixture import make_image, make_images
@@ -81,6 +82,28 @@ def test_the_table_is_short_and_the_file_whole(leaking, tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert [row["kind"] for row in rows] == [each.kind for each in found]
     assert format_leaks(()) == "leak check: nothing found"
+
+
+def test_no_name_in_the_file_is_a_formula(tmp_path):
+    root = make_images(tmp_path / "data", ["=1+1/=2+2.png", "plain/a.png", "plain/b.png"])
+    shutil.copy(root / "=1+1/=2+2.png", root / "plain/-c.png")
+    write_leaks(tmp_path / "leakage.csv", find_leaks(indexed(root)))
+    with (tmp_path / "leakage.csv").open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    copied = next(row for row in rows if row["kind"] == LeakKind.BYTE_COPY)
+    files = {copied["first_file"], copied["second_file"]}
+    assert files == {"./=1+1/=2+2.png", "plain/-c.png"}
+    assert {copied["first_label"], copied["second_label"]} == {"'=1+1", "plain"}
+
+
+def test_a_packed_volume_is_known_by_both_suffixes(tmp_path):
+    root = make_images(tmp_path / "data", [f"{name}/{n}.png" for name in "AB" for n in range(3)])
+    affine, grey = np.eye(4), np.random.default_rng(0).random((8, 8, 1)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(grey, affine), root / "A/good.nii.gz")
+    (root / "A/0.png").rename(root / "A/wrong.nii.gz")
+    found = find_leaks(indexed(root))
+    wrong = [each.first.file for each in found if each.kind is LeakKind.WRONG_SUFFIX]
+    assert wrong == ["A/wrong.nii.gz"]
 
 
 def test_pairs_are_drawn_and_an_old_picture_goes(leaking, tmp_path):

@@ -1,15 +1,18 @@
 """Near copies are found whatever was done to the film, and films that look alike are not."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 
+from pipelines.datasets import copies_cache
 from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.matching import SAME_FILM
 from pipelines.datasets.near_copies import find_near_copies, original_name
 from pipelines.datasets.phantoms.chest import chest_film
 from pipelines.datasets.phantoms.fracture import limb_film
-from pipelines.datasets.survey import SIDE, survey_films
+from pipelines.datasets.survey import SIDE, SurveyedFilm, survey_films
 
 CHANGES = {
     "turned by 90": np.rot90,
@@ -121,6 +124,24 @@ def test_what_was_found_among_many_films_is_kept_without_pictures(tmp_path, monk
     monkeypatch.setattr("pipelines.datasets.copies.survey_films", survey_films)
     assert FilmCopies(paths).near == first.near
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 2
+
+
+def test_only_the_newest_sets_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("pipelines.datasets.copies_cache.FEWEST", 1)
+    path = tmp_path / "a.png"
+    path.touch()
+    folder = tmp_path / "cache" / "plainfilm" / "copies"
+    films = [SurveyedFilm("", None, None)]
+    for second in range(copies_cache.MOST + 2):
+        os.utime(path, (second, second))
+        copies_cache.keep([path], films, [])
+        newest = max(folder.iterdir(), key=lambda each: each.stat().st_mtime_ns)
+        os.utime(newest, (second, second))
+    assert len(list(folder.iterdir())) == copies_cache.MOST
+    assert copies_cache.find([path]) == (films, [])
+    os.utime(path, (1, 1))
+    assert copies_cache.find([path]) is None
 
 
 @pytest.mark.parametrize(

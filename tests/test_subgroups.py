@@ -97,7 +97,7 @@ def test_a_part_of_one_class_or_one_patient(tmp_path):
     ]
     write_subgroups(tmp_path, found, shown={"auroc": "AUROC"}, heading="Subgroups")
     (row,) = [row for row in rows(tmp_path / "subgroups.csv") if row["films"] == "1"]
-    assert (row["value"], row["ci_low"]) == ("", "")
+    assert (row["subgroup"], row["value"], row["ci_low"]) == ("'=x", "", "")
 
 
 def test_without_columns_nothing_is_written(tmp_path):

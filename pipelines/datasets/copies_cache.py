@@ -2,7 +2,7 @@
 
 It is found again by the path, size and time of change of every file. No picture and no name is
 kept, only digests, sizes, histograms and which films are copies. The folder is `plainfilm/copies`
-in the user's cache, which may be emptied at any time.
+in the user's cache, which may be emptied at any time and holds the newest twenty.
 """
 
 import hashlib
@@ -25,6 +25,9 @@ IndexPair: TypeAlias = tuple[int, int, float]
 FEWEST = 500
 """Fewer films than this are looked at anew each time."""
 
+MOST = 20
+"""How many sets of films are kept."""
+
 _METHOD = 1
 """Raised when films would be told apart in another way."""
 
@@ -46,7 +49,11 @@ def keep(paths: Sequence[Path], films: Sequence[SurveyedFilm], near: Sequence[In
         return
     told = [{name: value for name, value in asdict(film).items() if value} for film in films]
     with suppress(OSError):
-        write_json(_file(paths), {"films": told, "near": [list(pair) for pair in near]})
+        file = _file(paths)
+        write_json(file, {"films": told, "near": [list(pair) for pair in near]})
+        kept = sorted(file.parent.glob("*.json"), key=lambda each: each.stat().st_mtime_ns)
+        for old in kept[:-MOST]:
+            old.unlink(missing_ok=True)
 
 
 def _file(paths: Sequence[Path]) -> Path:

@@ -10,6 +10,7 @@ from pipelines.datasets.leakage import Finding, Severity
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.files import write_csv
 from pipelines.nearest import right_names
+from pipelines.table_cells import table_filename, table_name
 from pipelines.text_table import text_table
 
 LeakPolicy: TypeAlias = Literal["refuse", "warn", "ignore"]
@@ -119,11 +120,11 @@ def _row(finding: Finding) -> dict[str, object]:
     return {
         "kind": finding.kind,
         "severity": finding.severity,
-        "first_file": first.file,
-        "second_file": second.file,
+        "first_file": table_filename(first.file),
+        "second_file": table_filename(second.file),
         "first_split": first.split,
         "second_split": second.split,
-        "first_label": first.label,
-        "second_label": second.label,
+        "first_label": table_name(first.label),
+        "second_label": table_name(second.label),
         "similarity": "" if finding.similarity is None else f"{finding.similarity:.3f}",
     }

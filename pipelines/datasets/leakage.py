@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipelines.datasets.copies import FilmCopies, places_of
 from pipelines.datasets.datalist import Datalist
@@ -78,6 +78,7 @@ _SUFFIXES: Mapping[str, FileFormat] = {
     ".tiff": FileFormat.TIFF,
     ".gif": FileFormat.GIF,
     ".nii": FileFormat.NIFTI,
+    ".nii.gz": FileFormat.NIFTI,
     ".mha": FileFormat.METAIMAGE,
     ".mhd": FileFormat.METAIMAGE,
     ".nrrd": FileFormat.NRRD,
@@ -181,12 +182,18 @@ def _wrong_suffixes(
     datalist: Datalist, films: Sequence[_Film], copies: FilmCopies
 ) -> Iterator[Finding]:
     for film in films:
-        said = _SUFFIXES.get(film.path.suffix.lower())
+        said = _said(film.path)
         if said is not None and copies.surveyed(film.path).file_format not in {said, None}:
             yield Finding(LeakKind.WRONG_SUFFIX, film.place)
     for name in datalist.left_out:
-        if PurePosixPath(name).suffix.lower() in _SUFFIXES:
+        if _said(PurePosixPath(name)) is not None:
             yield Finding(LeakKind.WRONG_SUFFIX, Place(name))
+
+
+def _said(path: PurePath) -> FileFormat | None:
+    """What a name says of its content; of two suffixes both count."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return _SUFFIXES.get("".join(suffixes)) or _SUFFIXES.get("".join(suffixes[-1:]))
 
 
 def _empty_classes(datalist: Datalist, films: Sequence[_Film]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pipelines.files import write_csv
 from pipelines.ingest.annotations import inspect_annotation
 from pipelines.ingest.size import read_size
 from pipelines.progress import progress
+from pipelines.table_cells import table_filename, table_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,14 @@ def check_pairs(
     if problems:
         where = ""
         if problems_file is not None:
-            write_csv(problems_file, Problem._fields, [each._asdict() for each in problems])
+            write_csv(
+                problems_file,
+                Problem._fields,
+                (
+                    {"file": table_filename(each.file), "problem": table_name(each.problem)}
+                    for each in problems
+                ),
+            )
             where = f" (all are in {problems_file.name})"
         raise LayoutError(
             f"expected films with good masks, got {len(problems)} problems with "

@@ -15,9 +15,9 @@ from pipelines.evaluation.anomaly import (
     threshold_origin,
 )
 from pipelines.evaluation.figures import TITLES
-from pipelines.evaluation.prediction_table import table_filename, table_number
 from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
+from pipelines.table_cells import table_filename, table_number
 from pipelines.training.reconstruction_metrics import MEASURES
 
 COLUMNS = ("filename", "anomaly_score", "anomalous", "out_of_distribution")

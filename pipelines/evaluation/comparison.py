@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.pictures import BLUE, picture_file, plain_axes
 from pipelines.files import write_csv
+from pipelines.table_cells import table_name
 from pipelines.text_table import text_table
 
 TITLES = {
@@ -116,7 +117,7 @@ def _rows(
         }
         speed = run.films_per_second
         yield {
-            _NAME: run.name,
+            _NAME: table_name(run.name),
             "split": run.split,
             "films": run.films,
             **figures,

@@ -11,9 +11,9 @@ from pipelines.evaluation.cases import Cases
 from pipelines.evaluation.classification import Evaluation
 from pipelines.evaluation.decision_curve import DecisionCurve, decision_curve
 from pipelines.evaluation.pictures import BLUE, GREY, legend_below, picture_file, plain_axes
-from pipelines.evaluation.prediction_table import table_number
 from pipelines.evaluation.questions import is_whole
 from pipelines.files import write_csv
+from pipelines.table_cells import table_number
 
 TABLE, PICTURE = "decision_curve.csv", "decision_curve.png"
 

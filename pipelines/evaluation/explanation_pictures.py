@@ -19,8 +19,8 @@ from pipelines.evaluation.drawing import (
     save_sheet,
     shortened,
 )
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.radiograph import Pixels
+from pipelines.table_cells import table_filename
 from pipelines.transforms.geometry import resize_area
 
 Plane: TypeAlias = npt.NDArray[np.float32]

@@ -19,6 +19,7 @@ from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.mcnemar import compare_decisions
 from pipelines.evaluation.questions import Booleans
 from pipelines.files import write_csv
+from pipelines.table_cells import table_name
 
 TABLE = "comparison_pairs.csv"
 
@@ -161,8 +162,8 @@ def write_pairs(output_dir: Path, pairs: Sequence[PairedDifference]) -> None:
 def _rows(pairs: Sequence[PairedDifference]) -> Iterator[dict[str, object]]:
     for each in pairs:
         yield {
-            "run": each.run,
-            "compared_with": each.compared_with,
+            "run": table_name(each.run),
+            "compared_with": table_name(each.compared_with),
             "metric": each.metric,
             "difference": each.difference.value,
             "ci_low": each.difference.low,

@@ -14,7 +14,6 @@ from pipelines.evaluation.pictures import (
     picture_file,
     plain_axes,
 )
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.region_pictures import (
     Picture,
     draw_outline,
@@ -28,6 +27,7 @@ from pipelines.evaluation.segmentation import (
     SegmentedFilm,
     figure_titles,
 )
+from pipelines.table_cells import table_filename
 
 _GAP, _CAPTION = 12, 52
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from pipelines.evaluation.cases import Integers
 from pipelines.evaluation.figures import Figure
-from pipelines.evaluation.prediction_table import table_filename, table_number
 from pipelines.evaluation.segmentation import (
     MEAN,
     MeasuredFilm,
@@ -27,6 +26,7 @@ from pipelines.evaluation.segmentation_plots import draw_case, draw_structures
 from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
 from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.files import write_csv, write_json
+from pipelines.table_cells import table_filename, table_number
 
 _LOWEST = 4
 _WORST = 5

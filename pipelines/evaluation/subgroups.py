@@ -16,8 +16,8 @@ from pipelines.datasets.traits import NOT_STATED
 from pipelines.evaluation.cases import Integers
 from pipelines.evaluation.figures import Figure
 from pipelines.evaluation.pictures import BLUE, GREY, note_below, picture_file, plain_axes
-from pipelines.evaluation.prediction_table import table_text
 from pipelines.files import write_csv
+from pipelines.table_cells import table_name
 
 ALL = "all"
 """Stands for every film of the split, as column and as subgroup."""
@@ -119,8 +119,8 @@ def _rows(subgroups: Sequence[Subgroup]) -> Iterator[dict[str, object]]:
     for each in subgroups:
         for metric, figure in each.figures.items():
             yield {
-                "column": table_text(each.column),
-                "subgroup": table_text(each.name),
+                "column": table_name(each.column),
+                "subgroup": table_name(each.name),
                 "films": each.films,
                 "groups": each.groups,
                 "metric": metric,

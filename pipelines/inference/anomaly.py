@@ -14,7 +14,6 @@ from pipelines.evaluation.anomaly_files import COLUMNS, anomaly_cells
 from pipelines.evaluation.anomaly_pictures import Plane, draw_anomaly, write_picture
 from pipelines.evaluation.anomaly_point import AnomalyPoint
 from pipelines.evaluation.anomaly_scores import measure_films
-from pipelines.evaluation.prediction_table import encodable
 from pipelines.files import write_csv, write_json
 from pipelines.inference.output import output_errors
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
@@ -22,6 +21,7 @@ from pipelines.inference.settings import positive
 from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import AnomalyDetection, Refusal
 from pipelines.results.overlays import Caption
+from pipelines.table_cells import encodable
 from pipelines.transforms.reading import with_channels
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from pipelines.evaluation.prediction_table import encodable
+from pipelines.table_cells import encodable
 
 _VOID = frozenset({"img"})
 

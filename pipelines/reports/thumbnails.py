@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.radiograph import Pixels
+from pipelines.table_cells import table_filename
 
 FILE_NAME = ".thumbnails.jsonl"
 SIDE = 96

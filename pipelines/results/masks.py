@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import DatasetError, Reason
-from pipelines.evaluation.prediction_table import encodable, table_filename, table_number
 from pipelines.evaluation.regions import Mask, count_components, principal_length
 from pipelines.files import whole_file, write_csv, write_json
 from pipelines.predictions import Region, Segmentation
 from pipelines.results.rle import encode
 from pipelines.results.tables import GUARD_COLUMNS, guard_cells
+from pipelines.table_cells import encodable, table_filename, table_number
 
 _RLE_COLUMNS = ("image_name", "class", "rle")
 _MEASUREMENT_COLUMNS = (

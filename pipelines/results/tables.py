@@ -7,16 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import Outcome, Reason, RunError
-from pipelines.evaluation.prediction_table import (
-    encodable,
-    prediction_columns,
-    prediction_row,
-    table_filename,
-    table_number,
-    table_text,
-)
+from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
 from pipelines.files import write_csv, write_json
 from pipelines.predictions import Classification, Prediction, Refusal
+from pipelines.table_cells import encodable, table_filename, table_number, table_text
 
 GUARD_COLUMNS = ("out_of_distribution",)
 """Last columns of every table that has a row a film."""

@@ -29,8 +29,8 @@ from pipelines.evaluation.anomaly_scores import (
     Profile,
     measure_films,
 )
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.nearest import right_names
+from pipelines.table_cells import table_filename
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.workflows.ending import Ending

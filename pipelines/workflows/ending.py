@@ -12,7 +12,6 @@ from pipelines.datasets.traits import columns_of
 from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.guard import EDGE_WEIGHT, FILE_NAME
 from pipelines.evaluation.guard_fit import fit_and_save_guard
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
 from pipelines.evaluation.trained_on import SplitFacts, TrainedOn
 from pipelines.evaluation.training_curves import draw_training_curves
@@ -20,6 +19,7 @@ from pipelines.networks.weights import load_weights, save_weights
 from pipelines.progress import progress
 from pipelines.reports.page import MOST_THUMBNAILS, draw_report
 from pipelines.reports.thumbnails import encode, shrunk, stretched
+from pipelines.table_cells import table_filename
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
 

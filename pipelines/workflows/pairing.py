@@ -8,8 +8,8 @@ from typing import Any
 
 from pipelines.errors import ConfigurationError
 from pipelines.evaluation.paired import PairedDifference, compare_pairs
-from pipelines.evaluation.prediction_table import table_filename
 from pipelines.evaluation.recorded import paired_run, read_films
+from pipelines.table_cells import table_filename
 from pipelines.workflows.finished_run import METRICS, FinishedRun
 
 logger = logging.getLogger(__name__)
