@@ -1,6 +1,7 @@
 """A model card tells what was measured, of which weights, and nothing else."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -139,6 +140,33 @@ def test_classes_and_structures_have_rows(tmp_path):
     text = write_card(bundle, [f"masks={tmp_path / 'masks'}"]).read_text("utf-8")
     assert "| Ulna | 0.900 | 0.900 | 0.900 |" in text
     assert "| Dice | 0.900 | - |" in text
+
+
+def test_a_folder_whose_name_has_an_equals_sign_is_taken_as_it_is(evaluated, tmp_path):
+    bundle, run = evaluated[:2]
+    sweep = tmp_path / "lr=0.1"
+    shutil.copytree(run, sweep)
+    write_card(bundle, [str(sweep)])
+    write_card(bundle, [f"named={sweep}"])
+    kept = {path.name for path in (bundle.root / "docs" / "measured").iterdir()}
+    assert {"test", "named"} <= kept
+    assert not any(name.startswith((".", "lr", str(tmp_path)[:4])) for name in kept)
+
+
+def test_what_was_kept_stays_when_the_new_cannot_be_written(evaluated, tmp_path, monkeypatch):
+    bundle, run = evaluated[:2]
+    write_card(bundle, [f"whole={run}"])
+    kept = bundle.root / "docs" / "measured" / "whole"
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+
+    def fail(*_arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("pipelines.workflows.card.shutil.copyfile", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_card(bundle, [f"whole={run}"])
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    assert not list(kept.parent.glob(".*"))
 
 
 def test_what_is_no_evaluation_is_refused(evaluated, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipelines.evaluation.choice import choose_operating_point
 from pipelines.evaluation.classification import evaluate, threshold_origin
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.robustness import format_robustness, measure_robustness
+from pipelines.evaluation.trained_on import TrainedOn
 from pipelines.files import write_csv
 from pipelines.networks.weights import load_weights, save_weights
 from pipelines.training.dataset import RadiographDataset
@@ -234,10 +236,23 @@ def test_the_point_of_given_weights_is_chosen_anew_beside_a_copy_of_them(folder,
     assert (run / "model.pt").read_bytes() == weights.read_bytes()
 
 
-def test_test_films_choose_no_operating_point(folder, tmp_path):
+@pytest.mark.parametrize("split", ["test", "train", "all"])
+def test_only_validation_films_choose_an_operating_point(folder, tmp_path, split):
     outcome = outcome_of(folder, tmp_path, split="train")
-    outcome.split = "test"
-    with pytest.raises(ConfigurationError, match="set split=val"):
+    outcome.split = split
+    with pytest.raises(ConfigurationError, match=f"got split={split}; set split=val"):
+        Robustness(outcome).choose_point()
+
+
+def test_validation_films_that_trained_choose_no_operating_point(folder, tmp_path):
+    outcome = outcome_of(folder, tmp_path)
+    weights = tmp_path / "weights" / "model.pt"
+    weights.parent.mkdir()
+    shutil.copy(folder / "weights" / "model.pt", weights)
+    outcome.weights = weights
+    trained = [Path(item["image"]) for item in outcome.films.data[:3]]
+    TrainedOn.of(trained, []).save(weights.parent / "trained_on.npz")
+    with pytest.raises(ConfigurationError, match="got 3 of 16 that did"):
         Robustness(outcome).choose_point()
 
 

@@ -54,3 +54,25 @@ def test_a_network_that_cannot_be_explained_costs_nothing(films, tmp_path, caplo
     network = nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, 1))
     assert explain(tmp_path / "run", films, network, 2) == []
     assert "No explanations of the worst films" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA"), "OutOfMemoryError"),
+        (OSError(28, "No space left on device", "CANARY.png"), "No space left on device"),
+    ],
+)
+def test_neither_memory_nor_disk_costs_the_evaluation(
+    films, tmp_path, caplog, monkeypatch, error, said
+):
+    def fail(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr("pipelines.workflows.worst_cases.write_explanation", fail)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)
+    )
+    assert explain(tmp_path / "run", films, network, 2) == []
+    assert f"No explanations of the worst films: {said}" in caplog.text
+    assert "CANARY" not in caplog.text

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.errors import ConfigurationError, Reason
@@ -34,7 +35,7 @@ def write_card(bundle: Bundle, runs: Sequence[str] = ()) -> Path:
     Args:
         bundle: The bundle.
         runs: Folders of evaluations to keep, each in place of an earlier one of the same name: the
-            name of its split, or `NAME=FOLDER`.
+            name of its split, or `NAME=FOLDER`; a folder that is there is taken as it is named.
 
     Returns:
         `docs/model_card.md`.
@@ -44,7 +45,10 @@ def write_card(bundle: Bundle, runs: Sequence[str] = ()) -> Path:
     """
     for run in runs:
         name, equals, folder = run.partition("=")
-        _keep(bundle, Path(folder if equals else run), name if equals else None)
+        if equals and not Path(run).exists():
+            _keep(bundle, Path(folder), name)
+        else:
+            _keep(bundle, Path(run), None)
     path = bundle.root / "docs" / CARD
     write_text(path, card_text(read_facts(bundle)))
     return path
@@ -79,16 +83,21 @@ def _keep(bundle: Bundle, run: Path, name: str | None) -> None:
         )
     called = re.sub(r"[^a-z0-9]+", "-", (name or str(metrics["split"])).casefold()).strip("-")
     folder = bundle.root / "docs" / MEASURED / (called or "split")
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    write_json(folder / _METRICS, metrics)
-    data = _read(run / _DATA)
-    if data:
-        write_json(folder / _DATA, {key: data[key] for key in _COUNTS if key in data})
-    for table in _TABLES:
-        if (run / table).is_file():
-            with whole_file(folder / table) as temporary:
-                shutil.copyfile(run / table, temporary)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # On the same disk, so that what is complete takes the place of the old by being renamed.
+    with TemporaryDirectory(prefix=".writing-", dir=folder.parent) as beside:
+        new, old = Path(beside, "new"), Path(beside, "old")
+        write_json(new / _METRICS, metrics)
+        data = _read(run / _DATA)
+        if data:
+            write_json(new / _DATA, {key: data[key] for key in _COUNTS if key in data})
+        for table in _TABLES:
+            if (run / table).is_file():
+                with whole_file(new / table) as temporary:
+                    shutil.copyfile(run / table, temporary)
+        if folder.is_dir():
+            folder.rename(old)
+        new.rename(folder)
 
 
 def _measurement(folder: Path) -> Measurement:

@@ -57,14 +57,10 @@ class Robustness:
         the tables of both operating points.
 
         Raises:
-            ConfigurationError: If the films are those of the test or the training split.
+            ConfigurationError: If the films are not those of the validation split, or trained the
+                weights.
         """
-        if self.outcome.split not in {"val", "all"}:
-            raise ConfigurationError(
-                Reason.CONFIGURATION,
-                "expected validation films to choose an operating point on, got split="
-                f"{self.outcome.split}; set split=val, or split=all for films kept for this",
-            )
+        self._require_validation()
         before = self.outcome.given_point()
         cases = self.outcome.cases()
         shifted = shifted_cases(self.outcome.evaluator, cases, self.settings)
@@ -79,6 +75,28 @@ class Robustness:
         old = self._table(cases, shifted, before)
         write_robustness_table(folder / "robustness_before.csv", old)
         self._write(cases, shifted, point, {"before": _told(before, old)})
+
+    def _require_validation(self) -> None:
+        """Refuse films on which no operating point may be chosen.
+
+        Raises:
+            ConfigurationError: If they are of another split, or trained the weights.
+        """
+        if self.outcome.split != "val":
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected validation films to choose an operating point on, got split="
+                f"{self.outcome.split}; set split=val",
+            )
+        seen = self.outcome.facts(self.outcome.given_weights()).seen
+        # That weights and point were chosen on these films before is what validation films are for.
+        if seen is not None and seen.trained_on:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected films that did not train the weights to choose an operating point on, "
+                f"got {seen.trained_on} of {seen.films} that did; use the data that they were "
+                "trained with, split in the same way",
+            )
 
     def _table(
         self, cases: Cases, shifted: dict[Setting, Cases], point: OperatingPoint

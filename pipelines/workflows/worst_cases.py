@@ -58,6 +58,10 @@ def explain_worst(
             )
     except PlainfilmError as error:
         logger.warning("No explanations of the worst films: %s", error)
+    except (RuntimeError, OSError) as error:
+        # Memory or disk; its whole text may hold the path of a film.
+        told = getattr(error, "strerror", None) or type(error).__name__
+        logger.warning("No explanations of the worst films: %s", told)
 
 
 def _worst_first(cases: Cases, records: Sequence[Classification]) -> list[int]:
