@@ -64,14 +64,15 @@ def test_recipes_change_the_loss_by_key(recipe):
 
 
 def write_class_folders(root):
-    """Round grey spots and large red ones, in three formats, with a folder a lesion."""
+    """Round grey spots and large red ones, in four formats, with a folder a lesion."""
     random = np.random.default_rng(0)
     suffixes = ("jpg", "jpeg", "png", "bmp")
     for split, count in (("trainset", 12), ("testset", 4)):
         for label, name in enumerate(("benign", "malignant")):
             for number in range(count):
-                film = np.full((60, 80, 3), 170, np.uint8)
-                film += random.integers(0, 30, film.shape, dtype=np.uint8)
+                # Skin of its own for each, so that none counts as a copy of another.
+                skin = random.integers(120, 230, (6, 8, 3), dtype=np.uint8)
+                film = cv2.resize(skin, (80, 60), interpolation=cv2.INTER_CUBIC)
                 colour = (30, 30, 200) if label else (90, 90, 90)
                 cv2.circle(film, (40, 30), 20 if label else 8, colour, -1)
                 lesion = root / split / name / f"{split}{label}{number // 2}"
