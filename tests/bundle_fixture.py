@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pydicom
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
@@ -51,6 +53,20 @@ def one_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@contextmanager
+def quick_run() -> Iterator[None]:
+    """Run on one thread and leave plots blank: drawing is most of what a small run costs.
+
+    For tests that hold figures, files and how a run goes on; others look at the pictures.
+    """
+
+    def save_blank(_figure: Figure, path: Path, **_options: object) -> None:
+        Image.new("L", (320, 240), 255).save(path)
+
+    with one_torch_thread(), mock.patch.object(Figure, "savefig", save_blank):
+        yield
 
 
 def write_weights(root: Path, *, seed: int = 0, bias: float = 0.0) -> None:

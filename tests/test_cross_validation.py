@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.evaluation.cross_validation import (
     FoldResult,
@@ -102,6 +103,8 @@ def test_masks_are_averaged_over_all_films(tmp_path):
     assert found.pooled["hd95_px"].value is None
     assert found.mean() == {"dice": (pytest.approx(0.7), pytest.approx(0.0))}
     write_cross_validation(tmp_path, found)
+    with Image.open(tmp_path / "cross_validation.png") as picture:
+        assert min(picture.size) > 200
     with (tmp_path / "cross_validation.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     assert [row["part"] for row in rows if row["metric"] == "dice"] == [

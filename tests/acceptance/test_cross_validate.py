@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bundle_fixture import one_torch_thread
-from PIL import Image
+from bundle_fixture import quick_run
 
 from pipelines.cli import main
 from pipelines.datasets.phantoms import write_samples
@@ -31,7 +31,7 @@ CHEST = {
     },
     "image_size": 32,
     "batch_size": 4,
-    "train.trainer.max_epochs": 3,
+    "train.trainer.max_epochs": 2,
 }
 
 pytestmark = [
@@ -51,7 +51,7 @@ def arguments(bundle, data, output, *, folds, **settings):
 
 
 def cross_validate(*given, **settings):
-    with one_torch_thread():
+    with quick_run():
         return main(arguments(*given, **settings))
 
 
@@ -67,16 +67,16 @@ def metrics_of(folder):
 @pytest.fixture(scope="module")
 def chest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "chest"
-    write_samples("chest", folder, count=24, seed=1)
+    write_samples("chest", folder, count=16, seed=1)
     return folder
 
 
 @pytest.fixture(scope="module")
 def finished(chest, tmp_path_factory):
-    """Three folds that nothing disturbed."""
+    """Two folds that nothing disturbed."""
     output = tmp_path_factory.mktemp("runs") / "finished"
     given = ("pneumonia_classification", chest, output)
-    assert cross_validate(*given, folds=3, **CHEST) == 0
+    assert cross_validate(*given, folds=2, **CHEST) == 0
     return output
 
 
@@ -86,7 +86,7 @@ def test_every_film_is_judged_once_by_a_fold_that_has_not_seen_it(chest, finishe
     assert list(judged[0])[:2] == ["filename", "fold"]
     assert len(names) == len(set(names)) == metrics_of(finished)["n"]
     patients: dict[str, set[str]] = {}
-    for fold in ("fold-0", "fold-1", "fold-2"):
+    for fold in ("fold-0", "fold-1"):
         listed = json.loads((finished / fold / "datalist.json").read_text("utf-8"))
         own = {row["filename"] for row in judged if row["fold"] == fold}
         assert own == {item["image"] for item in listed["validation"]}
@@ -100,22 +100,26 @@ def test_every_film_is_judged_once_by_a_fold_that_has_not_seen_it(chest, finishe
 def test_figures_are_those_of_folds_their_mean_and_all_films_together(finished):
     table = rows(finished / "cross_validation.csv")
     parts = {row["part"] for row in table}
-    assert parts == {"fold-0", "fold-1", "fold-2", "pooled", "mean", "deviation"}
+    assert parts == {"fold-0", "fold-1", "pooled", "mean", "deviation"}
     metrics = metrics_of(finished)
     pooled = {row["metric"]: row["value"] for row in table if row["part"] == "pooled"}
     judged = rows(finished / "predictions.csv")
     right = sum(row["label"] == row["predicted_label"] for row in judged) / len(judged)
     assert float(pooled["accuracy"]) == metrics["metrics"]["accuracy"]["value"]
     assert float(pooled["accuracy"]) == pytest.approx(right)
-    own = [metrics_of(finished / f"fold-{fold}")["metrics"]["auroc"]["value"] for fold in range(3)]
-    assert metrics["mean"]["auroc"]["value"] == pytest.approx(sum(own) / 3)
-    with Image.open(finished / "cross_validation.png") as picture:
-        assert min(picture.size) > 200
+    own = [metrics_of(finished / f"fold-{fold}")["metrics"]["auroc"]["value"] for fold in range(2)]
+    assert metrics["mean"]["auroc"]["value"] == pytest.approx(sum(own) / 2)
+    assert (finished / "cross_validation.png").is_file()
 
 
 def test_what_was_killed_goes_on_to_the_same_bytes(chest, finished, tmp_path):
     output = tmp_path / "cut"
-    given = arguments("pneumonia_classification", chest, output, folds=3, **CHEST)
+    output.mkdir()
+    # It is killed in the second fold, so the first one need not be trained twice.
+    shutil.copy(finished / "settings.json", output)
+    shutil.copytree(finished / "fold-0", output / "fold-0")
+    first = (output / "fold-0" / "model.pt").stat().st_mtime_ns
+    given = arguments("pneumonia_classification", chest, output, folds=2, **CHEST)
     environment = dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
     begun = subprocess.Popen(
         [sys.executable, "-m", "pipelines", *given],
@@ -132,32 +136,31 @@ def test_what_was_killed_goes_on_to_the_same_bytes(chest, finished, tmp_path):
         time.sleep(0.02)
     os.killpg(begun.pid, signal.SIGKILL)
     begun.wait()
-    assert (output / "fold-0" / "metrics.json").is_file()
     assert not (output / "fold-1" / "metrics.json").exists()
-    first = (output / "fold-0" / "model.pt").stat().st_mtime_ns
 
-    with one_torch_thread():
+    with quick_run():
         assert main(given) == 0
     assert (output / "fold-0" / "model.pt").stat().st_mtime_ns == first
     for name in (
         *("predictions.csv", "cross_validation.csv", "metrics.json"),
-        *(f"fold-{fold}/{file}" for fold in range(3) for file in ("model.pt", "metrics.json")),
+        *(f"fold-{fold}/{file}" for fold in range(2) for file in ("model.pt", "metrics.json")),
     ):
         assert (output / name).read_bytes() == (finished / name).read_bytes(), name
 
 
 def test_other_settings_and_too_many_folds_are_refused(chest, finished, tmp_path, capsys):
     given = ("pneumonia_classification", chest)
-    assert cross_validate(*given, finished, folds=3, **CHEST | {"batch_size": 3}) == 2
+    assert cross_validate(*given, finished, folds=2, **CHEST | {"batch_size": 3}) == 2
     assert "settings of the cross-validation in 'finished'" in capsys.readouterr().err
-    write_samples("chest", tmp_path / "others", count=24, seed=2)
+    shutil.copytree(chest, tmp_path / "others")
+    next((tmp_path / "others" / "train").rglob("*.dcm")).unlink()
     others = ("pneumonia_classification", tmp_path / "others")
-    assert cross_validate(*others, finished, folds=3, **CHEST) == 2
+    assert cross_validate(*others, finished, folds=2, **CHEST) == 2
     assert "got other films" in capsys.readouterr().err
     for folds in (0, 1):
         assert cross_validate(*given, tmp_path / "many", folds=folds, **CHEST) == 2
         assert "two folds or more" in capsys.readouterr().err
-    assert cross_validate(*given, tmp_path / "many", folds=24, **CHEST) != 0
+    assert cross_validate(*given, tmp_path / "many", folds=16, **CHEST) != 0
     assert "val: " in capsys.readouterr().err
     # Nothing is kept of what was refused, so that another number may be given.
     assert not (tmp_path / "many").exists()
@@ -192,7 +195,7 @@ def test_masks_and_anomalies_have_folds_too(bundle, sample, count, settings, tmp
 
 
 def test_anomalous_films_validate_once_and_never_train(tmp_path):
-    write_samples("fracture", tmp_path, count=24, seed=1)
+    write_samples("fracture", tmp_path, count=16, seed=1)
     bundle = find_bundle("fracture_autoencoder")
     seen: list[str] = []
     for fold in range(3):

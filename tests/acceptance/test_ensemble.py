@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from bundle_fixture import one_torch_thread
+from bundle_fixture import quick_run
 from scipy.special import expit, logit, softmax
 from torch import nn
 
@@ -40,7 +40,7 @@ pytestmark = [
 
 def plainfilm(*arguments, **settings):
     pairs = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
-    with one_torch_thread():
+    with quick_run():
         return main([*map(str, arguments), *pairs])
 
 
@@ -56,7 +56,7 @@ def probabilities(path):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "chest"
-    write_samples("chest", folder, count=24, seed=1)
+    write_samples("chest", folder, count=16, seed=1)
     return folder
 
 
@@ -92,26 +92,34 @@ def test_the_answer_is_the_mean_of_calibrated_probabilities(runs, ensemble):
         assert told == pytest.approx(calibrated, abs=2e-2)
 
 
-def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, ensemble, capsys):
+def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, ensemble):
     point = OperatingPoint.beside(ensemble / "model.pt")
     assert (point.criterion, point.target, point.split) == ("sensitivity", 0.98, "validation")
     unseen = set(rows(runs / "first" / "predictions.csv"))
     assert set(rows(ensemble / "predictions.csv")) == unseen
     plainfilm("ensemble", runs / "fold", runs / "first", "--output", runs / "mixed")
-    said = capsys.readouterr().out
-    mixed = OperatingPoint.beside(runs / "mixed" / "model.pt")
     listed = [
         json.loads((runs / name / "datalist.json").read_text("utf-8")) for name in ("fold", "first")
     ]
     trained = {item["image"] for each in listed for item in each["training"]}
-    if (runs / "mixed" / "predictions.csv").is_file():
-        assert not set(rows(runs / "mixed" / "predictions.csv")) & trained
-    else:
-        thresholds = [
-            OperatingPoint.beside(runs / name / "model.pt").threshold for name in ("fold", "first")
-        ]
-        assert mixed.threshold == pytest.approx(np.mean(thresholds))
-        assert "mean of the members' thresholds" in said
+    judged = set(rows(runs / "mixed" / "predictions.csv"))
+    assert judged
+    assert not judged & trained
+
+
+def test_without_such_films_the_threshold_is_the_mean_of_the_members(runs, tmp_path, capsys):
+    shutil.copytree(runs / "deeper", tmp_path / "swapped")
+    path = tmp_path / "swapped" / "datalist.json"
+    listed = json.loads(path.read_text("utf-8"))
+    swapped = {"training": listed["validation"], "validation": listed["training"]}
+    path.write_text(json.dumps(listed | swapped))
+    members = (runs / "first", tmp_path / "swapped")
+    assert plainfilm("ensemble", *members, "--output", tmp_path / "made") == 0
+    assert "mean of the members' thresholds" in capsys.readouterr().out
+    assert not (tmp_path / "made" / "predictions.csv").exists()
+    thresholds = [OperatingPoint.beside(folder / "model.pt").threshold for folder in members]
+    made = OperatingPoint.beside(tmp_path / "made" / "model.pt")
+    assert made.threshold == pytest.approx(np.mean(thresholds))
 
 
 def test_it_evaluates_and_predicts_in_place_of_the_weights(films, ensemble, tmp_path):

@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from bundle_fixture import one_torch_thread
+from bundle_fixture import quick_run
 
 from pipelines.datasets.phantoms.hand_samples import write_hand_samples
 from pipelines.workflows import run
@@ -36,7 +36,7 @@ def hands(tmp_path_factory):
 def trained(hands, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "refiner"
     bundle = find_bundle("hand_bone_segmentation")
-    with one_torch_thread():
+    with quick_run():
         run.train(bundle, data=hands, output_dir=output, overlays=["refine"], overrides=dict(SMALL))
     return output
 
@@ -59,7 +59,7 @@ def test_evaluation_takes_a_refiner_by_its_key(trained, hands, tmp_path):
 
     def dice(name, refiner):
         given = {"refiner": refiner}
-        with one_torch_thread():
+        with quick_run():
             run.evaluate(bundle, data=hands, output_dir=tmp_path / name, overrides=given)
         with (tmp_path / name / "cases.csv").open(newline="", encoding="utf-8") as table:
             return [float(row["dice"]) for row in csv.DictReader(table)]
