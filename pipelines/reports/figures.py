@@ -32,7 +32,10 @@ MEANINGS: Mapping[str, str] = {
 """What a figure says, by its name or the beginning of it."""
 
 _WIDTH, _HEIGHT, _EDGE = 130, 18, 6
-_OTHER_TITLES = {"dice": "Dice", "iou": "IoU", "surface_dice": "Surface Dice", "psnr": "PSNR (dB)"}
+_OTHER_TITLES = {
+    **{"dice": "Dice", "iou": "IoU", "surface_dice": "Surface Dice"},
+    **{"psnr": "PSNR (dB)", "ssim": "SSIM", "mse": "MSE", "mae": "MAE"},
+}
 _SHADES = 5
 
 
