@@ -42,7 +42,7 @@ def trained(hands, tmp_path_factory):
 
 
 def test_a_run_leaves_a_refiner_and_figures_at_the_films_size(trained):
-    for name in ("refiner.pt", "log.csv", "curves.png", "metrics.csv", "checkpoints/last.pt"):
+    for name in ("refiner.pt", "log.csv", "curves.png", "report.html", "checkpoints/last.pt"):
         assert (trained / name).stat().st_size > 50, name
     assert not (trained / "model.pt").exists()
     settings = json.loads((trained / "refiner.json").read_text("utf-8"))
