@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+from bundle_fixture import quick_run
 from dataset_fixture import make_chest_set
 from test_finished_run import METRICS, write_run
 
@@ -70,7 +71,8 @@ def test_experiment_trains_its_runs_once_and_evaluates_them_on_one_split(tmp_pat
     }
     path = tmp_path / "trial.yaml"
     path.write_text(json.dumps(experiment))
-    first = compare([path], tmp_path / "out")
+    with quick_run():
+        first = compare([path], tmp_path / "out")
     assert first.problems == ()
     assert [run.name for run in first.runs] == ["mobilenet_v3_small", "mobilenet_v3_small basic"]
     assert {run.split for run in first.runs} == {"test"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundle_fixture import one_torch_thread
+from bundle_fixture import quick_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.datasets.phantoms import write_samples
@@ -119,7 +119,7 @@ def test_a_resumed_run_leaves_what_a_run_leaves(system):
 
 def test_its_weights_are_evaluated(system, tmp_path):
     bundle, data, overrides, output = system
-    with one_torch_thread():
+    with quick_run():
         run.evaluate(bundle, data=data, output_dir=tmp_path / "e", overrides=dict(overrides))
     metrics = json.loads((tmp_path / "e" / "metrics.json").read_text("utf-8"))
     chosen = json.loads((output / "metrics.json").read_text("utf-8"))
@@ -140,7 +140,7 @@ def test_it_predicts_a_folder_and_accounts_for_every_file(system, tmp_path):
     (folder / "notes.txt").write_text("not an image")
     (folder / "cut.png").write_bytes(images[0].read_bytes()[:200])
     given = {key: overrides[key] for key in ("image_size", "device", "weights")}
-    with one_torch_thread():
+    with quick_run():
         summary = predict_folder(bundle, folder, tmp_path / "out", overrides=given)
     assert (summary["inputs"], summary["predicted"]) == (5, 3)
     assert summary["skipped"] + summary["failed"] == 2

@@ -1,6 +1,8 @@
 """Training and evaluation as whole commands, on generated films and with a small network."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import shutil
@@ -8,14 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pydicom
 import pytest
 import torch
+from bundle_fixture import quick_run
 from dataset_fixture import make_images
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from pipelines.cli import main
 from pipelines.datasets.phantoms import write_samples
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -48,6 +53,20 @@ def plainfilm(*arguments, cwd=CHECKOUT):
     return subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, check=False, env=environment()
     )
+
+
+def here(*arguments):
+    """The same in this process, for what needs no process of its own: importing takes seconds."""
+    said = io.StringIO(), io.StringIO()
+    with (
+        warnings.catch_warnings(),
+        quick_run(),
+        contextlib.redirect_stdout(said[0]),
+        contextlib.redirect_stderr(said[1]),
+    ):
+        warnings.simplefilter("ignore")
+        status = main([*map(str, arguments)])
+    return subprocess.CompletedProcess(arguments, status, said[0].getvalue(), said[1].getvalue())
 
 
 def environment():
@@ -159,7 +178,7 @@ def test_killed_run_completes_the_same_result(samples, finished, tmp_path):
 
 
 def test_folder_of_a_run_with_other_settings_is_refused(samples, finished):
-    answer = plainfilm(
+    answer = here(
         *("train", "pneumonia_classification", "--data", samples, "--output", finished),
         *settings(batch_size=5, **{"train.trainer.max_epochs": 4}),
     )
@@ -177,7 +196,7 @@ def test_run_does_not_go_on_with_other_films(finished, tmp_path, samples):
     config = json.loads((run / "config.json").read_text("utf-8"))
     config["dataset_dir"] = str(changed)
     (run / "config.json").write_text(json.dumps(config), "utf-8")
-    answer = plainfilm(
+    answer = here(
         *("train", "pneumonia_classification", "--data", changed, "--output", run),
         *settings(**{"train.trainer.max_epochs": 4}),
     )
@@ -186,7 +205,7 @@ def test_run_does_not_go_on_with_other_films(finished, tmp_path, samples):
 
 
 def test_given_weights_are_evaluated_with_their_own_operating_point(samples, finished, tmp_path):
-    answer = plainfilm(
+    answer = here(
         *("evaluate", "pneumonia_classification", "--data", samples, "--output", tmp_path / "e"),
         *settings(weights=str(finished / "model.pt")),
     )
@@ -211,7 +230,7 @@ def test_data_that_cannot_be_used_is_refused_before_training(tmp_path, prepare, 
     folder = tmp_path / "data"
     prepare(folder)
     output = tmp_path / "run"
-    answer = plainfilm(
+    answer = here(
         *("train", "pneumonia_classification", "--data", folder, "--output", output), *settings()
     )
     assert answer.returncode in {1, 2}
@@ -247,20 +266,20 @@ def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
 
 def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(samples, tmp_path):
     arguments = ("train", "pneumonia_classification", "--data", samples, "--output", tmp_path / "r")
-    wrong = plainfilm(*arguments, *settings(**{"outcome.criterion": "sens"}))
+    wrong = here(*arguments, *settings(**{"outcome.criterion": "sens"}))
     assert wrong.returncode == 2
     assert "criterion" in wrong.stderr
     assert "Epoch" not in wrong.stdout
-    right = plainfilm(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
+    right = here(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
     assert right.returncode == 0, right.stderr
 
 
 def test_resume_continues_training_and_never_an_evaluation(samples, tmp_path):
     bundle = tmp_path / "bundles" / "pneumonia_classification"
     shutil.copytree(BUNDLE, bundle, ignore=shutil.ignore_patterns("models"))
-    nothing = plainfilm("evaluate", bundle, "--data", samples, *settings())
+    nothing = here("evaluate", bundle, "--data", samples, *settings())
     assert "weights" in nothing.stderr
-    resumed = plainfilm("train", bundle, "--data", samples, "--resume", *settings())
+    resumed = here("train", bundle, "--data", samples, "--resume", *settings())
     assert resumed.returncode == 2
     assert "found none" in resumed.stderr
 
@@ -268,7 +287,7 @@ def test_resume_continues_training_and_never_an_evaluation(samples, tmp_path):
 def test_three_classes_are_refused_before_training(tmp_path):
     for name in ("A", "B", "C"):
         make_images(tmp_path / "data", [f"{name}/{name}{i}.png" for i in range(12)])
-    refused = plainfilm(
+    refused = here(
         *("train", "pneumonia_classification", "--data", tmp_path / "data"),
         *("--output", tmp_path / "run"),
         *settings(classes=["A", "B", "C"]),
