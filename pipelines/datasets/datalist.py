@@ -18,6 +18,7 @@ from pipelines.datasets.groups import find_patients
 from pipelines.datasets.lesions import find_lesions, lesion_table
 from pipelines.datasets.named_classes import refuse_contradicting_names
 from pipelines.datasets.splitting import assign_splits
+from pipelines.datasets.survey import SurveyedFilm
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import write_json
 from pipelines.text_table import text_table
@@ -71,6 +72,15 @@ class Datalist:
         for split, items in zip(SPLITS, (self.train, self.val, self.test), strict=True):
             for item in items:
                 yield split, item
+
+    def film_copies(self) -> FilmCopies:
+        """Return the copies among the films, looked for where that was not done yet."""
+        return self.copies or FilmCopies(Path(item["image"]) for _, item in self.with_splits())
+
+    def surveyed(self) -> tuple[SurveyedFilm, ...]:
+        """Return what each film's file told, in the order of `with_splits`."""
+        copies = self.film_copies()
+        return tuple(copies.surveyed(Path(item["image"])) for _, item in self.with_splits())
 
     def name_of(self, item: Item) -> str:
         """Return an item's path below the root; the whole path when it lies elsewhere."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn, TypedDict
 
 from pipelines.datasets.anomaly import AnomalyDataset
-from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.data_card import FILE_NAME as DATA_CARD
 from pipelines.datasets.data_card import describe_data
 from pipelines.datasets.datalist import Datalist, build_datalist
@@ -161,14 +160,10 @@ def _write(datalist: Datalist, output: Path, fix: Fix | None) -> Indexed:
     if fix is not None:
         datalist = fix_leaks(datalist, fix)
         left = find_leaks(datalist)
-    paths = [Path(item["image"]) for _, item in datalist.with_splits()]
-    copies = datalist.copies or FilmCopies(paths)
-    surveyed = [copies.surveyed(path) for path in paths]
+    card = describe_data(datalist, datalist.surveyed(), count_kinds(left))
     try:
         datalist.write(output)
-        write_json(
-            output.with_name(DATA_CARD), describe_data(datalist, surveyed, count_kinds(left))
-        )
+        write_json(output.with_name(DATA_CARD), card)
         write_leaks(output.with_name(LEAKAGE), found)
     except OSError as error:
         _refuse_output(error.strerror or "an error")

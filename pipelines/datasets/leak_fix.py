@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from pipelines.datasets.copies import FilmCopies, places_of
+from pipelines.datasets.copies import places_of
 from pipelines.datasets.datalist import Datalist
 from pipelines.datasets.films import SPLITS, Split
 from pipelines.datasets.groups import tie_groups
@@ -51,8 +51,7 @@ def fix_leaks(datalist: Datalist, fix: Fix) -> Datalist:
     """
     films = list(datalist.with_splits())
     paths = [Path(item["image"]) for _, item in films]
-    copies = datalist.copies or FilmCopies(paths)
-    sets = places_of(copies.sets, paths)
+    sets = places_of(datalist.film_copies().sets, paths)
     fixed = _grouped(films, sets) if fix == "group" else _thinned(films, sets)
     parts: dict[Split, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for split, item in fixed:

@@ -117,7 +117,7 @@ def find_leaks(datalist: Datalist) -> tuple[Finding, ...]:
         )
         for split, item in datalist.with_splits()
     ]
-    copies = datalist.copies or FilmCopies(film.path for film in films)
+    copies = datalist.film_copies()
     found = [
         *_copies(films, copies),
         *_shared_groups(films),

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.datasets.copies import FilmCopies
 from pipelines.datasets.data_card import describe_data
 from pipelines.datasets.datalist import Datalist, build_datalist, check_split
 from pipelines.datasets.films import SPLITS
@@ -95,10 +94,7 @@ class Opened(ABC):
     def data_card(self) -> dict[str, Any]:
         """What the data set holds, counted; see `describe_data`."""
         datalist = self.datalist
-        paths = [Path(item["image"]) for _, item in datalist.with_splits()]
-        copies = datalist.copies or FilmCopies(paths)
-        surveyed = [copies.surveyed(path) for path in paths]
-        return describe_data(datalist, surveyed, count_kinds(self.findings))
+        return describe_data(datalist, datalist.surveyed(), count_kinds(self.findings))
 
     def split(self, name: Literal["train", "val", "test", "all"]) -> list[dict[str, Any]]:
         """Return the films of a split; a data set that cannot be used has none.

@@ -327,10 +327,4 @@ def _with_intervals(
 ) -> dict[str, Figure]:
     values = statistic(np.ones((1, len(groups))))
     intervals = bootstrap_intervals(statistic, groups, resamples=resamples, seed=seed)
-    found = {}
-    for name, value in values.items():
-        number = float(value[0])
-        found[name] = (
-            Figure(None) if np.isnan(number) else Figure(number, *(intervals[name] or (None, None)))
-        )
-    return found
+    return {name: Figure.of(value[0], intervals[name]) for name, value in values.items()}

@@ -112,12 +112,7 @@ def cross_validation_of(folds: Sequence[FoldResult], *, seed: int = 0) -> CrossV
 
     values = quietly(np.ones((1, len(films))))
     intervals = bootstrap_intervals(quietly, groups, seed=seed)
-    pooled = {
-        name: Figure(None)
-        if np.isnan(value[0])
-        else Figure(float(value[0]), *(intervals[name] or (None, None)))
-        for name, value in values.items()
-    }
+    pooled = {name: Figure.of(value[0], intervals[name]) for name, value in values.items()}
     return CrossValidation(folds, films, len(set(groups)), pooled)
 
 

@@ -49,6 +49,18 @@ class Figure:
     low: float | None = None
     high: float | None = None
 
+    @staticmethod
+    def of(value: float, interval: tuple[float, float] | None) -> "Figure":
+        """Make a figure of what was computed.
+
+        Args:
+            value: NaN where undefined.
+            interval: Low and high end; None where there is none.
+        """
+        if np.isnan(value):
+            return Figure(None)
+        return Figure(float(value), *(interval or (None, None)))
+
 
 def figure_titles(classes: Sequence[str], positive_classes: Sequence[str] = ()) -> dict[str, str]:
     """Return the names of all figures in the order of all tables, with their titles.
@@ -132,7 +144,7 @@ def classification_figures(
         if value in {0.0, 1.0} and intervals[name] == (value, value):
             intervals[name] = all_or_none(value, len(groups))
     return {
-        name: _figure(float(values[name][0]), intervals[name])
+        name: Figure.of(values[name][0], intervals[name])
         for name in figure_titles(cases.classes, positive_classes)
     }
 
@@ -153,9 +165,3 @@ def _shares(cases: Cases, questions: Sequence[Question]) -> dict[str, set[str]]:
             name + question.suffix: set(patients[films].tolist()) for name, films in counted.items()
         }
     return found
-
-
-def _figure(value: float, interval: tuple[float, float] | None) -> Figure:
-    if np.isnan(value):
-        return Figure(None)
-    return Figure(value, *(interval or (None, None)))

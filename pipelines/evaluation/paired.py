@@ -111,9 +111,7 @@ def compare_pairs(
                     run=runs[other].name,
                     compared_with=runs[one].name,
                     metric=name,
-                    difference=Figure(None)
-                    if np.isnan(value)
-                    else Figure(value, *(interval or (None, None))),
+                    difference=Figure.of(value, interval),
                     p=p,
                     test=test,
                 )

@@ -274,12 +274,7 @@ def evaluate_cases(
 
     def figures_of(structure: int | str) -> dict[str, Figure]:
         keys = {name: f"{name} {structure}" for name in cases.figures}
-        return {
-            name: Figure(None)
-            if np.isnan(values[key])
-            else Figure(float(values[key]), *(intervals[key] or (None, None)))
-            for name, key in keys.items()
-        }
+        return {name: Figure.of(values[key], intervals[key]) for name, key in keys.items()}
 
     return SegmentationEvaluation(
         split=split,
