@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pipelines
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import sha256
-from pipelines.workflows.bundle import Bundle, class_names, read_metadata
+from pipelines.files import read_json_object, sha256
+from pipelines.workflows.bundle import Bundle, class_names
 from pipelines.workflows.merging import merge_key
 from pipelines.workflows.reading import normal_id, read_document
 
@@ -41,7 +41,7 @@ def describe(
     Raises:
         ConfigurationError: If the configuration cannot be read.
     """
-    metadata = read_metadata(bundle.metadata)
+    metadata = read_json_object(bundle.metadata)
     configuration = _merged(bundle, overlays, overrides)
     data_format = metadata.get("network_data_format")
     texts: dict[str, object] = {
@@ -61,7 +61,7 @@ def describe(
     }
     operating_point = weights.parent / _OPERATING_POINT
     if operating_point.is_file():
-        texts["operating_point.json"] = read_metadata(operating_point)
+        texts["operating_point.json"] = read_json_object(operating_point)
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) for name, content in texts.items()
     }

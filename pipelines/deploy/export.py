@@ -13,11 +13,11 @@ from torch import nn
 from pipelines.deploy.description import describe
 from pipelines.deploy.torchscript import load_torchscript, save_torchscript
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.files import whole_file
+from pipelines.files import read_json_object, whole_file
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.nearest import right_names
 from pipelines.networks.weights import load_weights
-from pipelines.workflows.bundle import Bundle, read_metadata
+from pipelines.workflows.bundle import Bundle
 
 TOLERANCE = 1e-5
 """Largest difference between exported and original network, as a share of the largest output."""
@@ -118,7 +118,7 @@ def example_shape(bundle: Bundle) -> tuple[int, int, int]:
     Args:
         bundle: The bundle.
     """
-    image: object = read_metadata(bundle.metadata)
+    image: object = read_json_object(bundle.metadata)
     for key in ("network_data_format", "inputs", "image"):
         image = image.get(key, {}) if isinstance(image, Mapping) else {}
     described = image if isinstance(image, Mapping) else {}

@@ -17,6 +17,7 @@ import torch
 
 import pipelines
 from pipelines.errors import PlainfilmError
+from pipelines.files import read_json_object
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
@@ -36,7 +37,7 @@ from pipelines.reports.page import draw_report
 from pipelines.reports.thumbnails import ThumbnailFile, stretched
 from pipelines.results.overlays import write_contact_sheet
 from pipelines.results.tables import write_batch
-from pipelines.workflows.bundle import Bundle, read_metadata
+from pipelines.workflows.bundle import Bundle
 
 CONTACT_SHEET_FILMS = 24
 
@@ -183,7 +184,7 @@ class BatchPredictor:
 
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""
-        metadata = read_metadata(self.bundle_root / "configs" / "metadata.json")
+        metadata = read_json_object(self.bundle_root / "configs" / "metadata.json")
         self.engine.load()
         shaped = [self.postprocessing.about(), *(each.about() for each in self.additions)]
         return {

@@ -1,11 +1,11 @@
 """Where bundles are: found by name or path, listed with what their metadata says."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.files import read_json_object
 from pipelines.nearest import right_names
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -165,18 +165,9 @@ def bundle_root(name: str) -> str:
     """
     here = Path.cwd()
     metadata = here / "configs" / "metadata.json"
-    if metadata.is_file() and name in {here.name, read_metadata(metadata).get("name")}:
+    if metadata.is_file() and name in {here.name, read_json_object(metadata).get("name")}:
         return str(here)
     return str(find_bundle(name).root)
-
-
-def read_metadata(path: Path) -> dict[str, object]:
-    """Read a metadata file; what cannot be read or is no JSON object counts as empty."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def list_bundles() -> list[BundleSummary]:
@@ -185,7 +176,7 @@ def list_bundles() -> list[BundleSummary]:
 
 
 def _summary(bundle: Bundle) -> BundleSummary:
-    metadata = read_metadata(bundle.metadata)
+    metadata = read_json_object(bundle.metadata)
     figures = metadata.get("eval_metrics")
     return BundleSummary(
         name=bundle.name,
@@ -204,7 +195,7 @@ def class_names(operating_point: Path, metadata: Mapping[str, object]) -> tuple[
         operating_point: The file beside the weights, whose names count.
         metadata: Of the bundle; without such a file its output channels are named.
     """
-    shipped = read_metadata(operating_point).get("classes")
+    shipped = read_json_object(operating_point).get("classes")
     if isinstance(shipped, list):
         return tuple(str(each) for each in shipped)
     channels: object = metadata

@@ -6,16 +6,14 @@ which are kept in `docs/measured/<name>/`.
 """
 
 import csv
-import json
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import sha256, whole_file, write_json, write_text
+from pipelines.files import read_json_object, sha256, whole_file, write_json, write_text
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.card_facts import CardFacts, Measurement
 from pipelines.workflows.card_text import card_text
@@ -60,8 +58,8 @@ def read_facts(bundle: Bundle) -> CardFacts:
     folders = sorted((bundle.root / "docs" / MEASURED).glob(f"*/{_METRICS}"))
     return CardFacts(
         name=bundle.name,
-        metadata=_read(bundle.metadata),
-        point=_read(bundle.operating_point),
+        metadata=read_json_object(bundle.metadata),
+        point=read_json_object(bundle.operating_point),
         weights=sha256(bundle.weights) if bundle.weights.is_file() else None,
         sections=_sections(readme.read_text("utf-8") if readme.is_file() else ""),
         measured=[_measurement(path.parent) for path in folders],
@@ -74,7 +72,7 @@ def _keep(bundle: Bundle, run: Path, name: str | None) -> None:
     Raises:
         ConfigurationError: If the folder is no finished evaluation.
     """
-    metrics = _read(run / _METRICS)
+    metrics = read_json_object(run / _METRICS)
     if not isinstance(metrics.get("metrics"), dict) or "split" not in metrics:
         raise ConfigurationError(
             Reason.CONFIGURATION,
@@ -88,7 +86,7 @@ def _keep(bundle: Bundle, run: Path, name: str | None) -> None:
     with TemporaryDirectory(prefix=".writing-", dir=folder.parent) as beside:
         new, old = Path(beside, "new"), Path(beside, "old")
         write_json(new / _METRICS, metrics)
-        data = _read(run / _DATA)
+        data = read_json_object(run / _DATA)
         if data:
             write_json(new / _DATA, {key: data[key] for key in _COUNTS if key in data})
         for table in _TABLES:
@@ -103,8 +101,8 @@ def _keep(bundle: Bundle, run: Path, name: str | None) -> None:
 def _measurement(folder: Path) -> Measurement:
     return Measurement(
         folder.name,
-        metrics=_read(folder / _METRICS),
-        data=_read(folder / _DATA),
+        metrics=read_json_object(folder / _METRICS),
+        data=read_json_object(folder / _DATA),
         subgroups=_rows(folder / _TABLES[0]),
         robustness=_rows(folder / _TABLES[1]),
     )
@@ -123,11 +121,3 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="", encoding="utf-8") as table:
         return list(csv.DictReader(table))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,14 +1,13 @@
 """Finished runs are read film by film, to be compared with each other on the same films."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipelines.errors import ConfigurationError
 from pipelines.evaluation.paired import PairedDifference, compare_pairs
 from pipelines.evaluation.recorded import paired_run, read_films
+from pipelines.files import read_json_object
 from pipelines.table_cells import table_filename
 from pipelines.workflows.finished_run import METRICS, FinishedRun
 
@@ -36,7 +35,9 @@ def pair_runs(runs: Sequence[FinishedRun]) -> list[PairedDifference]:
         films = [read_films(run.folder) for run in runs]
         names = list(films[0])
         made = [
-            paired_run(run.row.name, [each[name] for name in names], _read(run.folder / METRICS))
+            paired_run(
+                run.row.name, [each[name] for name in names], read_json_object(run.folder / METRICS)
+            )
             for run, each in zip(runs, films, strict=True)
         ]
     except ConfigurationError as error:
@@ -55,14 +56,6 @@ def patients_of(datalist: Path) -> dict[str, str]:
     Args:
         datalist: The `datalist.json` of a run; nothing is returned where it cannot be read.
     """
-    content = _read(datalist)
+    content = read_json_object(datalist)
     items = [item for key in _SPLITS for item in content.get(key, ())]
     return {table_filename(str(item["image"])): str(item["group"]) for item in items}
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

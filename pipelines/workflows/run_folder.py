@@ -21,7 +21,7 @@ from pipelines.datasets.leak_report import write_leaks
 from pipelines.datasets.opened import Opened
 from pipelines.errors import Reason, RunError
 from pipelines.evaluation.leak_pictures import draw_leaks
-from pipelines.files import write_json
+from pipelines.files import read_json_object, write_json
 from pipelines.networks.device import pick_device
 from pipelines.workflows.bundle import CHECKOUT
 
@@ -91,17 +91,9 @@ def running_config() -> dict[str, Any] | None:
 
 def differing_keys(folder: Path, settings: dict[str, Any]) -> list[str]:
     """Return the top-level keys in which a run's recorded settings differ from `settings`."""
-    recorded = _recorded(folder / "config.json")
+    recorded = read_json_object(folder / "config.json")
     keys = (set(recorded) | set(settings)) - _FREE_KEYS
     return sorted(key for key in keys if recorded.get(key) != settings.get(key))
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 class RunRecord:
@@ -181,7 +173,8 @@ class RunRecord:
     def _record_config(self, settings: dict[str, Any], fingerprint: str) -> None:
         if self._holds_results():
             differing = differing_keys(self.folder, settings)
-            if _recorded(self.folder / "environment.json").get("data_fingerprint") != fingerprint:
+            environment = read_json_object(self.folder / "environment.json")
+            if environment.get("data_fingerprint") != fingerprint:
                 differing.append("the films")
             if differing:
                 shown = ", ".join(differing[:_NAMED_KEYS])
