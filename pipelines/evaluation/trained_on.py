@@ -76,6 +76,18 @@ class TrainedOn:
         """
         return TrainedOn(np.unique(_marks(train)), np.unique(_marks(val)))
 
+    @staticmethod
+    def together(parts: Sequence["TrainedOn"]) -> "TrainedOn":
+        """Join the films of weights that answer together.
+
+        Args:
+            parts: At least one.
+        """
+        train, val = (
+            np.unique(np.concatenate([getattr(part, name) for part in parts])) for name in _NAMES
+        )
+        return TrainedOn(train, val)
+
     def save(self, path: Path) -> None:
         """Write the marks, whole or not at all."""
         with whole_file(path) as temporary:

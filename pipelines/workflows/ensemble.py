@@ -14,6 +14,8 @@ from pipelines.datasets.datalist import Datalist, Item
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.guard import FILE_NAME
 from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.trained_on import FILE_NAME as TRAINED_ON
+from pipelines.evaluation.trained_on import TrainedOn
 from pipelines.files import whole_file, write_json
 from pipelines.networks.ensemble import build_ensemble
 from pipelines.networks.weights import load_weights, save_weights
@@ -208,6 +210,11 @@ def _write_weights(members: Sequence[_Member], output_dir: Path) -> None:
     if (first.folder / FILE_NAME).is_file():
         with whole_file(output_dir / FILE_NAME) as temporary:
             shutil.copyfile(first.folder / FILE_NAME, temporary)
+    known = [TrainedOn.beside(member.folder / WEIGHTS) for member in members]
+    parts = [part for part in known if part is not None]
+    # A part that does not say would leave the ensemble silent of some of its films.
+    if len(parts) == len(members):
+        TrainedOn.together(parts).save(output_dir / TRAINED_ON)
     told = [member.point.threshold for member in members]
     thresholds = [threshold for threshold in told if threshold is not None]
     threshold = float(np.mean(thresholds)) if len(thresholds) == len(told) else None

@@ -14,6 +14,7 @@ from torch import nn
 from pipelines.cli import main
 from pipelines.datasets.phantoms import write_samples
 from pipelines.evaluation.operating_point import OperatingPoint
+from pipelines.evaluation.trained_on import TrainedOn
 from pipelines.networks.ensemble import Ensemble
 
 NETWORK = {
@@ -92,7 +93,7 @@ def test_the_answer_is_the_mean_of_calibrated_probabilities(runs, ensemble):
         assert told == pytest.approx(calibrated, abs=2e-2)
 
 
-def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, ensemble):
+def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, films, ensemble):
     point = OperatingPoint.beside(ensemble / "model.pt")
     assert (point.criterion, point.target, point.split) == ("sensitivity", 0.98, "validation")
     unseen = set(rows(runs / "first" / "predictions.csv"))
@@ -105,6 +106,9 @@ def test_the_point_is_chosen_on_films_that_no_member_was_trained_on(runs, ensemb
     judged = set(rows(runs / "mixed" / "predictions.csv"))
     assert judged
     assert not judged & trained
+    # It remembers the films of all its members.
+    seen = TrainedOn.beside(runs / "mixed" / "model.pt").seen([films / film for film in trained])
+    assert seen.trained_on == len(trained)
 
 
 def test_without_such_films_the_threshold_is_the_mean_of_the_members(runs, tmp_path, capsys):
