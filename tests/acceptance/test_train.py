@@ -56,7 +56,10 @@ def plainfilm(*arguments, cwd=CHECKOUT):
 
 
 def here(*arguments):
-    """The same in this process, for what needs no process of its own: importing takes seconds."""
+    """The same in this process, for what needs no process of its own: importing takes seconds.
+
+    A run keeps its folder's lock as long as its process; what runs there again needs another one.
+    """
     said = io.StringIO(), io.StringIO()
     with (
         warnings.catch_warnings(),
@@ -266,11 +269,11 @@ def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
 
 def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(samples, tmp_path):
     arguments = ("train", "pneumonia_classification", "--data", samples, "--output", tmp_path / "r")
-    wrong = here(*arguments, *settings(**{"outcome.criterion": "sens"}))
+    wrong = plainfilm(*arguments, *settings(**{"outcome.criterion": "sens"}))
     assert wrong.returncode == 2
     assert "criterion" in wrong.stderr
     assert "Epoch" not in wrong.stdout
-    right = here(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
+    right = plainfilm(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
     assert right.returncode == 0, right.stderr
 
 
