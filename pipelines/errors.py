@@ -50,6 +50,7 @@ class Reason(StrEnum):
     UNKNOWN_NAME = "unknown_name"
     WEIGHTS_MISSING = "weights_missing"
     WEIGHTS_MISMATCH = "weights_mismatch"
+    MANIFEST_MISMATCH = "manifest_mismatch"
     OUTPUT_UNWRITABLE = "output_unwritable"
     NOT_FINITE = "not_finite"
     INTERNAL = "internal"

@@ -35,7 +35,7 @@ def bundle(tmp_path):
     """A copy of a shipped bundle with a small network and its weights."""
     root = tmp_path / "small"
     shipped = find_bundle("pneumonia_classification").root
-    shutil.copytree(shipped, root, ignore=shutil.ignore_patterns("models", "docs"))
+    shutil.copytree(shipped, root, ignore=shutil.ignore_patterns("models", "docs", "manifest.json"))
     path = root / "configs" / "inference.json"
     configuration = json.loads(path.read_text("utf-8"))
     configuration["network_def"] = {

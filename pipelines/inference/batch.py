@@ -38,6 +38,7 @@ from pipelines.reports.thumbnails import ThumbnailFile, stretched
 from pipelines.results.overlays import write_contact_sheet
 from pipelines.results.tables import write_batch
 from pipelines.workflows.bundle import Bundle
+from pipelines.workflows.manifest import verify_manifest
 
 CONTACT_SHEET_FILMS = 24
 
@@ -185,10 +186,12 @@ class BatchPredictor:
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""
         metadata = read_json_object(self.bundle_root / "configs" / "metadata.json")
+        root = self.bundle_root.resolve()
+        verify_manifest(Bundle(root.name, root))
         self.engine.load()
         shaped = [self.postprocessing.about(), *(each.about() for each in self.additions)]
         return {
-            "bundle": self.bundle_root.resolve().name,
+            "bundle": root.name,
             "bundle_version": str(metadata.get("version", "")),
             "weights_sha256": self.engine.weights_sha256,
             "plainfilm_version": pipelines.__version__,
@@ -292,6 +295,21 @@ class BatchPredictor:
                 summary["out_of_distribution"],
             )
         return summary
+
+
+def run_predictor(evaluator: BatchPredictor) -> Mapping[str, Any]:
+    """Run a predictor, for `run` in an `inference.json`.
+
+    Args:
+        evaluator: What the configuration has made.
+
+    Returns:
+        What stands in `summary.json`.
+
+    Raises:
+        PlainfilmError: If input, output, weights or configuration are wrong.
+    """
+    return evaluator.run()
 
 
 def _in_batches(read: Iterable[tuple[_Film, ReadOutcome]], size: int) -> Iterator[_Batch]:

@@ -6,6 +6,7 @@ from typing import Any
 from pipelines.errors import ConfigurationError, Reason, refusal_behind
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.check import check_bundle
+from pipelines.workflows.manifest import verify_manifest
 from pipelines.workflows.required import Kind
 
 
@@ -19,12 +20,14 @@ class InferenceConfiguration:
         overlays: Names or paths of configurations merged after `inference.json`.
 
     Raises:
-        ConfigurationError: If the static check finds a mistake in the file or the overrides.
+        ConfigurationError: If the bundle is not what its manifest says (MANIFEST_MISMATCH), or the
+            static check finds a mistake in the file or the overrides.
     """
 
     def __init__(
         self, bundle: Bundle, overrides: Mapping[str, object], *, overlays: Sequence[str] = ()
     ) -> None:
+        verify_manifest(bundle)
         problems = check_bundle(bundle, base=Kind.INFERENCE, overlays=overlays, overrides=overrides)
         if problems:
             raise ConfigurationError(Reason.CONFIGURATION, "\n".join(map(str, problems)))

@@ -1,5 +1,7 @@
 """The last layers of a classifier: from pooled features to one logit, or to one for each class."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason
@@ -52,3 +54,12 @@ def check_head(*, in_channels: int, out_channels: int, dropout: float, hidden: i
         raise ConfigurationError(
             Reason.CONFIGURATION, f"expected dropout of 0 up to below 1, got {dropout!r}"
         )
+
+
+def outputs_for(classes: Sequence[str]) -> int:
+    """Return how many logits a classifier has that gives one for each class.
+
+    Args:
+        classes: Names of the classes.
+    """
+    return len(classes)

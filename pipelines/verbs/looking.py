@@ -24,6 +24,17 @@ def _add_check(verb: AddVerb) -> None:
         "check pneumonia_classification",
     )
     parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: all known bundles")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="refuse whatever could run code, lead outside or is not in the manifest",
+    )
+    instead.add_argument(
+        "--write-manifest",
+        action="store_true",
+        help="write manifest.json anew: after a change of configurations or weights of your own",
+    )
     add_overlay(parser)
     add_set(parser)
 
@@ -61,16 +72,45 @@ def check(options: argparse.Namespace) -> ExitStatus:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME, "no bundles: none under ./bundles; give a path"
         )
+    bundles = [find_bundle(name) for name in names]
+    if options.write_manifest:
+        return _write_manifests(bundles)
     wrong = 0
     overrides = settings(options.set)
-    for bundle in map(find_bundle, names):
-        problems = _problems(bundle, overlays=options.overlay, overrides=overrides)
+    for bundle in bundles:
+        if options.untrusted:
+            problems, well = _suspicions(bundle)
+        else:
+            problems = _problems(bundle, overlays=options.overlay, overrides=overrides)
+            well = "ok"
         wrong += len(problems)
         for problem in problems:
             say(problem.within(bundle.name))
         if not problems:
-            say(f"{bundle.name}: ok")
+            say(f"{bundle.name}: {well}")
     return ExitStatus.WRONG_USE if wrong else ExitStatus.DONE
+
+
+def _write_manifests(bundles: Sequence[Bundle]) -> ExitStatus:
+    from pipelines.workflows.manifest import write_manifest
+
+    for bundle in bundles:
+        say(f"{bundle.name}: {write_manifest(bundle).name} written")
+    return ExitStatus.DONE
+
+
+def _suspicions(bundle: Bundle) -> tuple[list[Problem], str]:
+    """What speaks against a bundle of somebody else; and what to say when nothing does."""
+    from pipelines.files import sha256
+    from pipelines.workflows.manifest import MANIFEST
+    from pipelines.workflows.untrusted import check_untrusted
+
+    problems = check_untrusted(bundle)
+    if problems:
+        return problems, ""
+    return [], "nothing in it runs code of its own; SHA-256 of its manifest: " + sha256(
+        bundle.root / MANIFEST
+    )
 
 
 def _problems(

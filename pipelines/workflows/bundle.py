@@ -170,6 +170,29 @@ def bundle_root(name: str) -> str:
     return str(find_bundle(name).root)
 
 
+def bundle_file(bundle_root: str, name: str) -> str:
+    """Return the path of a file inside a bundle, for `weights` in an `inference.json`.
+
+    Args:
+        bundle_root: Folder of the bundle.
+        name: Path below it, such as `models/model.pt`; the file may be absent.
+
+    Returns:
+        An absolute path.
+
+    Raises:
+        ConfigurationError: If the name leads out of the bundle.
+    """
+    root = Path(bundle_root).resolve()
+    path = root / name
+    if not path.resolve().is_relative_to(root):
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected the name of a file inside the bundle, got {name!r}, which leads out of it",
+        )
+    return str(path)
+
+
 def list_bundles() -> list[BundleSummary]:
     """Summarise every known bundle, by name, from its metadata and without importing torch."""
     return [_summary(Bundle(name, root)) for name, root in sorted(known_bundles().items())]

@@ -19,6 +19,7 @@ from pipelines.workflows.components import (
 )
 from pipelines.workflows.expressions import check_expression
 from pipelines.workflows.logging_file import check_logging
+from pipelines.workflows.manifest import MANIFEST, manifest_problems
 from pipelines.workflows.merging import exists, look_up, merge_key, nearest_id, walk
 from pipelines.workflows.metadata import check_metadata
 from pipelines.workflows.problem import COMMAND_LINE, Problem
@@ -115,7 +116,7 @@ class _Checker:
             self.metadata = read_document(bundle.metadata, self.metadata.file)
 
     def check_everything(self) -> None:
-        """Check files, metadata, both base configurations and each overlay."""
+        """Check files, metadata, both base configurations, each overlay and the manifest."""
         missing = list(self._missing_files())
         self.found += [*missing, *self.metadata.problems]
         if self.metadata.content:
@@ -127,6 +128,8 @@ class _Checker:
             if not nearest(overlay.stem, absent):
                 self.found += self._overlay_problems(overlay.name)
         self.check_run(Kind.INFERENCE, (), {})
+        if (self.bundle.root / MANIFEST).exists():
+            self.found += manifest_problems(self.bundle)
 
     def _overlay_problems(self, overlay: str) -> list[Problem]:
         """Check an overlay after the base that it is meant for: the one it breaks less."""

@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.datasets.opened import Opened
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.workflows.bundle import Bundle
+from pipelines.workflows.manifest import verify_manifest
 from pipelines.workflows.run_folder import LAST_CHECKPOINT, runs_of, unfinished_runs
 
 
@@ -71,7 +72,11 @@ def evaluate(
 
     Returns:
         The run folder.
+
+    Raises:
+        ConfigurationError: If the bundle is not what its manifest says (MANIFEST_MISMATCH).
     """
+    verify_manifest(bundle)
     return _run(
         bundle,
         data=data,

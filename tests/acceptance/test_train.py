@@ -279,7 +279,7 @@ def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(sam
 
 def test_resume_continues_training_and_never_an_evaluation(samples, tmp_path):
     bundle = tmp_path / "bundles" / "pneumonia_classification"
-    shutil.copytree(BUNDLE, bundle, ignore=shutil.ignore_patterns("models"))
+    shutil.copytree(BUNDLE, bundle, ignore=shutil.ignore_patterns("models", "manifest.json"))
     nothing = here("evaluate", bundle, "--data", samples, *settings())
     assert "weights" in nothing.stderr
     resumed = here("train", bundle, "--data", samples, "--resume", *settings())
