@@ -2,16 +2,13 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from bundle_fixture import quick_run
+from process_fixture import Command
 
 from pipelines.cli import main
 from pipelines.datasets.phantoms import write_samples
@@ -120,22 +117,13 @@ def test_what_was_killed_goes_on_to_the_same_bytes(chest, finished, tmp_path):
     shutil.copytree(finished / "fold-0", output / "fold-0")
     first = (output / "fold-0" / "model.pt").stat().st_mtime_ns
     given = arguments("pneumonia_classification", chest, output, folds=2, **CHEST)
-    environment = dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *given],
-        cwd=CHECKOUT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 240
-    while not (output / "fold-1" / "checkpoints" / "last.pt").is_file():
-        assert begun.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline, "the second fold did not begin"
-        time.sleep(0.02)
-    os.killpg(begun.pid, signal.SIGKILL)
-    begun.wait()
+    with Command(*given) as begun:
+        deadline = time.monotonic() + 240
+        while not (output / "fold-1" / "checkpoints" / "last.pt").is_file():
+            assert begun.poll() is None, f"it ended before it could be killed: {begun.said}"
+            assert time.monotonic() < deadline, "the second fold did not begin"
+            time.sleep(0.02)
+        begun.kill()
     assert not (output / "fold-1" / "metrics.json").exists()
 
     with quick_run():

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bundle_fixture import write_dicom, write_png, write_tiny_bundle
+from process_fixture import Command, run_command
 
 from pipelines.workflows.bundle import Bundle
 
@@ -62,29 +62,26 @@ def test_a_mixed_folder_is_accounted_for_without_patient_data(bundle, tmp_path):
 
 def test_killed_and_given_again_it_completes_the_same_tables(bundle, tmp_path):
     films = tmp_path / "films"
-    for number in range(120):
-        write_png(films / f"{number:03d}.png", seed=number, size=(900, 900))
+    for number in range(80):
+        write_png(films / f"{number:03d}.png", seed=number, size=(600, 600))
     (films / "notes.txt").write_text("not an image")
-    whole = run(command("predict", bundle.root, films, tmp_path / "whole"))
+    whole = run_command("predict", bundle.root, films, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
-    again = command("predict", bundle.root, films, tmp_path / "cut")
-    journal = tmp_path / "cut" / ".journal.jsonl"
-    with subprocess.Popen(
-        again, cwd=CHECKOUT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        wait_for_lines(journal, 40, process)
-        process.send_signal(signal.SIGKILL)
+    given = ("predict", bundle.root, films, tmp_path / "cut")
+    with Command(*given) as process:
+        wait_for_lines(tmp_path / "cut" / ".journal.jsonl", 16, process)
+        process.kill()
     assert not (tmp_path / "cut" / "predictions.csv").exists()
-    done = run(again)
+    done = run_command(*given)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "cut" / "summary.json").read_text("utf-8"))
-    assert 40 <= summary["from_earlier_run"] < 120
+    assert 16 <= summary["from_earlier_run"] < 80
     for table in ("predictions.csv", "failures.csv"):
         assert (tmp_path / "cut" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
     assert not list((tmp_path / "cut").glob(".writing-*"))
 
 
-def wait_for_lines(journal: Path, lines: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_lines(journal: Path, lines: int, process: Command) -> None:
     deadline = time.monotonic() + 120
     while not journal.exists() or journal.read_bytes().count(b"\n") <= lines:
         assert process.poll() is None, "ended before it could be killed"
@@ -96,7 +93,7 @@ def test_the_bundle_run_does_what_the_verb_does(bundle, tmp_path):
     films = tmp_path / "films"
     for number in range(5):
         write_dicom(films / f"{number}.dcm", seed=number)
-    verb = run(command("predict", bundle.root, films, tmp_path / "verb"))
+    verb = run_command("predict", bundle.root, films, tmp_path / "verb")
     assert verb.returncode == 0, verb.stderr
     configuration = bundle.configs / "inference.json"
     arguments = ["--config_file", configuration, "--bundle_root", bundle.root]

@@ -2,17 +2,14 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from bundle_fixture import quick_run
+from process_fixture import Command, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.datasets.phantoms import write_samples
@@ -77,25 +74,19 @@ def system(request, samples, tmp_path_factory):
     data, output = samples(sample), tmp_path_factory.mktemp("runs") / name
     given = SMALL | small
     command = [
-        *(sys.executable, "-m", "monai.bundle", "run"),
-        *("--config_file", str(CHECKOUT / "bundles" / name / "configs" / "train.json")),
-        *("--dataset_dir", str(data), "--output_dir", str(output)),
+        *("run", "--config_file", CHECKOUT / "bundles" / name / "configs" / "train.json"),
+        *("--dataset_dir", data, "--output_dir", output),
         *(f"--{key}={json.dumps(value)}" for key, value in given.items()),
         "--train::trainer::max_epochs=2",
     ]
-    environment = dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
-    with subprocess.Popen(
-        command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as begun:
+    with Command(*command, module="monai.bundle") as begun:
         deadline = time.monotonic() + 240
         while not (output / "checkpoints" / "last.pt").is_file():
-            assert begun.poll() is None, begun.stderr.read().decode()
+            assert begun.poll() is None, begun.said
             assert time.monotonic() < deadline, "no checkpoint"
             time.sleep(0.02)
-        begun.send_signal(signal.SIGKILL)
-    done = subprocess.run(
-        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
-    )
+        begun.kill()
+    done = run_command(*command, module="monai.bundle")
     assert done.returncode == 0, done.stderr
     assert "Going on after epoch" in done.stdout
     bundle = find_bundle(str(CHECKOUT / "bundles" / name))

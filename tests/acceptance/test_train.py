@@ -4,11 +4,8 @@ import contextlib
 import csv
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 import torch
 from bundle_fixture import quick_run
 from dataset_fixture import make_images
+from process_fixture import Command, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.cli import main
@@ -48,13 +46,6 @@ def settings(**more):
     return [f"--set={key}={json.dumps(value)}" for key, value in pairs]
 
 
-def plainfilm(*arguments, cwd=CHECKOUT):
-    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, env=environment()
-    )
-
-
 def here(*arguments):
     """The same in this process, for what needs no process of its own: importing takes seconds.
 
@@ -70,11 +61,6 @@ def here(*arguments):
         warnings.simplefilter("ignore")
         status = main([*map(str, arguments)])
     return subprocess.CompletedProcess(arguments, status, said[0].getvalue(), said[1].getvalue())
-
-
-def environment():
-    # Small networks run quicker alone than with threads that wait for each other.
-    return dict(os.environ, PYTHONPATH=str(CHECKOUT), OMP_NUM_THREADS="1")
 
 
 def rows(path):
@@ -93,7 +79,7 @@ def samples(tmp_path_factory):
 def finished(samples, tmp_path_factory):
     """A run of four epochs that nothing disturbed."""
     output = tmp_path_factory.mktemp("runs") / "finished"
-    done = plainfilm(
+    done = run_command(
         *("train", "pneumonia_classification", "--data", samples, "--output", output),
         *settings(**{"train.trainer.max_epochs": 4}),
     )
@@ -150,27 +136,20 @@ def test_figures_are_those_of_the_validation_films(finished):
 def test_killed_run_completes_the_same_result(samples, finished, tmp_path):
     output = tmp_path / "cut"
     arguments = [
-        *(sys.executable, "-m", "monai.bundle", "run"),
-        *("--config_file", str(BUNDLE / "configs" / "train.json")),
-        *("--dataset_dir", str(samples), "--output_dir", str(output)),
+        *("run", "--config_file", BUNDLE / "configs" / "train.json"),
+        *("--dataset_dir", samples, "--output_dir", output),
         *(f"--{key}={json.dumps(value)}" for key, value in SMALL.items()),
         "--train::trainer::max_epochs=4",
     ]
-    begun = subprocess.Popen(
-        arguments, cwd=CHECKOUT, env=environment(), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (output / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
-        assert begun.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-    os.killpg(begun.pid, signal.SIGKILL)
-    begun.wait()
+    with Command(*arguments, module="monai.bundle") as begun:
+        deadline = time.monotonic() + 120
+        while not (output / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
+            assert begun.poll() is None, f"it ended before it could be killed: {begun.said}"
+            time.sleep(0.02)
+        begun.kill()
     assert not (output / "metrics.json").exists()
 
-    again = subprocess.run(
-        arguments, cwd=CHECKOUT, env=environment(), capture_output=True, text=True, check=False
-    )
+    again = run_command(*arguments, module="monai.bundle")
     assert again.returncode == 0, again.stderr
     assert "Going on after epoch" in again.stdout
     one, two = (torch.load(run / "model.pt", weights_only=True) for run in (finished, output))
@@ -250,11 +229,11 @@ def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
         film.PatientName, film.PatientID = "CANARYNAME^PATIENT", f"CANARYID-{film.PatientID}"
         film.AccessionNumber, film.InstitutionName = "CANARYACC", "CANARY HOSPITAL"
         film.save_as(path)
-    trained = plainfilm(
+    trained = run_command(
         *("train", "pneumonia_classification", "--data", data, "--output", tmp_path / "run"),
         *settings(**{"train.trainer.max_epochs": 1}),
     )
-    evaluated = plainfilm(
+    evaluated = run_command(
         *("evaluate", "pneumonia_classification", "--data", data, "--output", tmp_path / "e"),
         *settings(weights=str(tmp_path / "run" / "model.pt")),
     )
@@ -269,11 +248,11 @@ def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
 
 def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(samples, tmp_path):
     arguments = ("train", "pneumonia_classification", "--data", samples, "--output", tmp_path / "r")
-    wrong = plainfilm(*arguments, *settings(**{"outcome.criterion": "sens"}))
+    wrong = run_command(*arguments, *settings(**{"outcome.criterion": "sens"}))
     assert wrong.returncode == 2
     assert "criterion" in wrong.stderr
     assert "Epoch" not in wrong.stdout
-    right = plainfilm(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
+    right = run_command(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
     assert right.returncode == 0, right.stderr
 
 
