@@ -55,6 +55,16 @@ class Reason(StrEnum):
     NOT_FINITE = "not_finite"
     INTERNAL = "internal"
 
+    # The node: what it does not take, and what it cannot hand on.
+    NO_RULE = "no_rule"
+    PEER_NOT_ALLOWED = "peer_not_allowed"
+    INVALID_UID = "invalid_uid"
+    UID_CONFLICT = "uid_conflict"
+    QUEUE_FULL = "queue_full"
+    DISK_FULL = "disk_full"
+    DESTINATION_AWAY = "destination_away"
+    DESTINATION_REFUSED = "destination_refused"
+
     @property
     def outcome(self) -> Outcome:
         """Whether an input refused for this reason counts as skipped or as failed."""
@@ -69,6 +79,7 @@ _SKIPS = frozenset(
         Reason.DICOMDIR,
         Reason.DUPLICATE,
         Reason.LINK_OUTSIDE_ROOT,
+        Reason.NO_RULE,
     }
 )
 

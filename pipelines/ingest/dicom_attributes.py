@@ -22,6 +22,8 @@ _WANTED = frozenset(
         "PatientSex",
         "PatientAge",
         "ViewPosition",
+        "Modality",
+        "BodyPartExamined",
         "Manufacturer",
         "InstitutionName",
         "ImagerPixelSpacing",

@@ -2,12 +2,24 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.verbs.options import AddVerb, ExitStatus, add_overlay, add_set, say, settings
+from pipelines.verbs.options import (
+    AddVerb,
+    ExitStatus,
+    add_overlay,
+    add_set,
+    existing,
+    say,
+    settings,
+)
 from pipelines.workflows.bundle import Bundle, BundleSummary, find_bundle, list_bundles
 from pipelines.workflows.problem import Problem
 from pipelines.workflows.required import Kind
+
+NODE_SUFFIXES = (".yaml", ".yml")
+"""A file of this suffix is the configuration of a node."""
 
 
 def add(verb: AddVerb) -> None:
@@ -20,10 +32,15 @@ def _add_check(verb: AddVerb) -> None:
     parser = verb(
         "check",
         check,
-        "find mistakes in bundles without running them",
+        "find mistakes in bundles, or in the configuration of a node, without running them",
         "check pneumonia_classification",
     )
-    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="default: all known bundles")
+    parser.add_argument(
+        "bundles",
+        nargs="*",
+        metavar="BUNDLE",
+        help="or the .yaml file of a node; default: all known bundles",
+    )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--untrusted",
@@ -72,10 +89,11 @@ def check(options: argparse.Namespace) -> ExitStatus:
         raise ConfigurationError(
             Reason.UNKNOWN_NAME, "no bundles: none under ./bundles; give a path"
         )
-    bundles = [find_bundle(name) for name in names]
+    nodes = [Path(name) for name in names if name.endswith(NODE_SUFFIXES)]
+    bundles = [find_bundle(name) for name in names if not name.endswith(NODE_SUFFIXES)]
     if options.write_manifest:
         return _write_manifests(bundles)
-    wrong = 0
+    wrong = sum(map(_check_node, nodes))
     overrides = settings(options.set)
     for bundle in bundles:
         if options.untrusted:
@@ -111,6 +129,15 @@ def _suspicions(bundle: Bundle) -> tuple[list[Problem], str]:
     return [], "nothing in it runs code of its own; SHA-256 of its manifest: " + sha256(
         bundle.root / MANIFEST
     )
+
+
+def _check_node(path: Path) -> int:
+    """Print what is wrong with the configuration of a node; return how much that is."""
+    from pipelines.deploy.node.configuration import check_node
+
+    problems = check_node(existing(path))
+    say("\n".join(map(str, problems)) or f"{path.name}: ok")
+    return len(problems)
 
 
 def _problems(

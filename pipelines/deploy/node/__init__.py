@@ -1,0 +1,1 @@
+"""A DICOM node: takes films over the network, predicts them and sends what it found."""
