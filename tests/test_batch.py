@@ -22,7 +22,7 @@ from bundle_fixture import (
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.files import sha256
-from pipelines.inference import batch
+from pipelines.inference import batch, stream
 from pipelines.inference.batch import predict_folder
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME
@@ -174,7 +174,7 @@ def test_an_output_that_is_not_finite_is_refused_alone(bundle, films, tmp_path, 
 def stop_after(monkeypatch, count: int) -> None:
     """End the process, as far as a test can, after `count` batches; one runs at a time."""
     monkeypatch.setattr("pipelines.inference.engine.usable_cores", lambda: 1)
-    infer: Callable = batch.BatchPredictor._infer
+    infer: Callable = stream.FilmStream._infer
     done = []
 
     def counted(self, *arguments):
@@ -183,7 +183,7 @@ def stop_after(monkeypatch, count: int) -> None:
         done.append(1)
         return infer(self, *arguments)
 
-    monkeypatch.setattr(batch.BatchPredictor, "_infer", counted)
+    monkeypatch.setattr(stream.FilmStream, "_infer", counted)
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(bundle, films, tmp_path, monkeypatch, caplog):

@@ -53,3 +53,28 @@ def test_a_film_that_takes_too_long_is_refused_and_the_others_are_read():
     assert refusal.reason is Reason.TOO_SLOW
     assert "--set reader.seconds_per_film=SECONDS" in str(refusal)
     assert list(answers) == [1, 2, 3]
+
+
+def test_films_may_come_while_others_are_read_and_none_at_all_takes_no_time(monkeypatch):
+    monkeypatch.setattr(reading, "_LOOK_SECONDS", 60.0)
+    taken = []
+
+    def films():
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    read = ReaderPool(threads=2, ahead=2).read(lambda _: FILM, films())
+    next(read)
+    assert len(taken) < 20
+    assert len(list(read)) == 19
+    assert list(ReaderPool(threads=1).read(lambda _: FILM, iter(()))) == []
+
+
+def test_an_error_of_where_films_come_from_is_raised_where_they_are_taken():
+    def films():
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(ReaderPool(threads=1).read(lambda _: FILM, films()))

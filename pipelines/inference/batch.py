@@ -8,15 +8,12 @@ killed run knew and from what is new. Of each input only its name and its record
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import torch
+from typing import Any
 
 import pipelines
-from pipelines.errors import PlainfilmError
 from pipelines.files import read_json_object
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
@@ -24,13 +21,13 @@ from pipelines.inference.fingerprint import fingerprint
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
 from pipelines.inference.output import check_writable, output_errors
-from pipelines.inference.overlap import one_thread_an_operation, overlapped
+from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
-from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
+from pipelines.inference.stream import Answer, FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
-from pipelines.predictions import Prediction, Refusal
+from pipelines.predictions import Refusal
 from pipelines.progress import progress
 from pipelines.radiograph import Pixels
 from pipelines.reports.page import draw_report
@@ -88,10 +85,6 @@ class _Film:
     stamp: Stamp
 
 
-_Batch: TypeAlias = list[tuple[_Film, ReadOutcome]]
-_Record: TypeAlias = Prediction | Refusal
-
-
 class BatchPredictor:
     """The evaluator of an `inference.json`: predicts a folder, writes tables and a picture.
 
@@ -129,6 +122,15 @@ class BatchPredictor:
         self.additions = tuple(additions)
         self.restart = restart
         self.report = report
+
+    def stream(self) -> FilmStream[Any]:
+        """Return what predicts films, of this folder or from elsewhere."""
+        return FilmStream(
+            self.engine,
+            self.reader,
+            postprocessing=self.postprocessing,
+            additions=self.additions,
+        )
 
     def run(self) -> Mapping[str, Any]:
         """Predict every film that has no prediction yet, then write everything.
@@ -213,39 +215,14 @@ class BatchPredictor:
             _log.warning("going on with an earlier run that handled %d films", len(journal))
         return journal
 
-    def _predict(
-        self, todo: Sequence[_Film], journal: Journal
-    ) -> Iterator[tuple[_Film, ReadOutcome, _Record]]:
+    def _predict(self, todo: Sequence[_Film], journal: Journal) -> Iterator[Answer[_Film]]:
         """Read and predict films, and hand them out once they stand in the journal."""
-        read = self.reader.read(lambda film: self.dataset.load(film.item), todo)
-        batches = _in_batches(read, self.engine.batch_size)
-        for batch, records in overlapped(self._infer, batches, at_once=self.engine.at_once):
-            entries = [
-                Entry(film.item.frame, film.stamp, record)
-                for (film, _), record in zip(batch, records, strict=True)
-            ]
+        for answers in self.stream().predict(lambda film: self.dataset.load(film.item), todo):
             with output_errors():
-                journal.add(entries)
-            yield from ((*pair, record) for pair, record in zip(batch, records, strict=True))
+                journal.add(Entry(film.item.frame, film.stamp, r) for film, _, r in answers)
+            yield from answers
 
-    def _infer(self, batch: _Batch) -> tuple[_Batch, Sequence[_Record]]:
-        """Make a record of each film, whether it was read or refused."""
-        prepared = [outcome for _, outcome in batch if isinstance(outcome, PreparedFilm)]
-        records: Sequence[_Record] = ()
-        if prepared:
-            outputs = self.engine(torch.stack([film.image for film in prepared]))
-            records = self.postprocessing(prepared, outputs)
-            for addition in self.additions:
-                records = addition(prepared, records)
-        answers = iter(records)
-        return batch, [
-            Refusal.of(film.item.filename, outcome)
-            if isinstance(outcome, PlainfilmError)
-            else next(answers)
-            for film, outcome in batch
-        ]
-
-    def _draw(self, records: Mapping[int, _Record], thumbnails: Thumbnails) -> None:
+    def _draw(self, records: Mapping[int, Record], thumbnails: Thumbnails) -> None:
         """Draw the first predicted films; those of an earlier run are read once more."""
         predicted = [
             (position, record)
@@ -274,7 +251,7 @@ class BatchPredictor:
         read = self.reader.read(self.dataset.__getitem__, [position])
         return next((stretched(f.image) for _, f in read if isinstance(f, PreparedFilm)), None)
 
-    def _write(self, records: Sequence[_Record], about: Mapping[str, object]) -> Mapping[str, Any]:
+    def _write(self, records: Sequence[Record], about: Mapping[str, object]) -> Mapping[str, Any]:
         collection = self.dataset.collection
         refused = [record for record in records if isinstance(record, Refusal)]
         write_batch(
@@ -310,21 +287,3 @@ def run_predictor(evaluator: BatchPredictor) -> Mapping[str, Any]:
         PlainfilmError: If input, output, weights or configuration are wrong.
     """
     return evaluator.run()
-
-
-def _in_batches(read: Iterable[tuple[_Film, ReadOutcome]], size: int) -> Iterator[_Batch]:
-    """Group films as they come, refused ones among them; those of a batch have one shape."""
-    batch: _Batch = []
-    shape: torch.Size | None = None
-    for film, outcome in read:
-        if isinstance(outcome, PreparedFilm):
-            if batch and shape not in {None, outcome.image.shape}:
-                yield batch
-                batch = []
-            shape = outcome.image.shape
-        batch.append((film, outcome))
-        if len(batch) == size:
-            yield batch
-            batch, shape = [], None
-    if batch:
-        yield batch

@@ -3,7 +3,8 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -58,13 +59,13 @@ class ReaderPool:
         positive("reader.seconds_per_film", self.seconds_per_film)
 
     def read(
-        self, load: Callable[[Task], PreparedFilm], tasks: Sequence[Task]
+        self, load: Callable[[Task], PreparedFilm], tasks: Iterable[Task]
     ) -> Iterator[tuple[Task, Outcome]]:
         """Load every task; what is ready first comes first.
 
         Args:
             load: Reads and prepares one film; it runs in the threads.
-            tasks: What to load.
+            tasks: What to load; the threads take from it as they have room, one at a time.
 
         Yields:
             Each task exactly once, with its film or the reason why there is none.
@@ -72,12 +73,12 @@ class ReaderPool:
         threads = self.threads or min(usable_cores(), _MOST_THREADS)
         crew = _Crew(load, tasks, room=max(self.ahead, threads))
         crew.hire(threads)
-        left = len(tasks)
+        done = 0
         try:
-            while left:
-                for done in crew.overdue(self.seconds_per_film) or crew.ready():
-                    left -= 1
-                    yield done
+            while not crew.finished(done):
+                for each in crew.overdue(self.seconds_per_film) or crew.ready():
+                    done += 1
+                    yield each
         finally:
             crew.dismiss()
 
@@ -113,11 +114,14 @@ class _Crew(Generic[Task]):
     """The readers of one batch and what they share."""
 
     def __init__(
-        self, load: Callable[[Task], PreparedFilm], tasks: Sequence[Task], *, room: int
+        self, load: Callable[[Task], PreparedFilm], tasks: Iterable[Task], *, room: int
     ) -> None:
         self.load = load
-        self.results: queue.Queue[tuple[Task, Outcome]] = queue.Queue(room)
+        self.results: queue.Queue[tuple[Task, Outcome] | None] = queue.Queue(room)
         self._tasks = iter(tasks)
+        self._begun = 0
+        self._all_begun = False
+        self._failure: Exception | None = None
         self._lock = threading.Lock()
         self._readers: set[_Reader[Task]] = set()
 
@@ -138,10 +142,28 @@ class _Crew(Generic[Task]):
     def begin(self, reader: _Reader[Task]) -> bool:
         """Give a reader its next task; False when there is none left."""
         with self._lock:
-            for task in self._tasks:
-                reader.task, reader.since = task, time.monotonic()
-                return True
+            try:
+                for task in self._tasks:
+                    reader.task, reader.since = task, time.monotonic()
+                    self._begun += 1
+                    return True
+            except Exception as error:  # noqa: BLE001 - raised where the results are taken
+                self._failure, self._tasks = error, iter(())
+            self._all_begun = True
+        with suppress(queue.Full):
+            self.results.put_nowait(None)  # who waits for results shall look again
         return False
+
+    def finished(self, done: int) -> bool:
+        """Whether there is nothing to wait for after `done` results.
+
+        Raises:
+            Exception: What the tasks raised when one was taken from them.
+        """
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            return self._all_begun and done == self._begun
 
     def finish(self, reader: _Reader[Task]) -> bool:
         """End a reader's task; False when it took too long and has been refused already."""
@@ -152,9 +174,10 @@ class _Crew(Generic[Task]):
     def ready(self) -> list[tuple[Task, Outcome]]:
         """Return what is ready, or nothing after a short wait."""
         try:
-            return [self.results.get(timeout=_LOOK_SECONDS)]
+            result = self.results.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             return []
+        return [] if result is None else [result]
 
     def overdue(self, limit: float) -> list[tuple[Task, Outcome]]:
         """Refuse what takes longer than `limit` seconds and replace the readers that are at it."""
