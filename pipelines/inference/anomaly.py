@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from pipelines.inference.settings import positive
 from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import AnomalyDetection, Refusal
 from pipelines.results.overlays import Caption
-from pipelines.table_cells import encodable
+from pipelines.results.records import record_json
 from pipelines.transforms.reading import with_channels
 
 
@@ -140,9 +139,7 @@ class DetectAnomalies:
             {
                 "score": self.operating_point.score.value,
                 "threshold": self.threshold,
-                "predictions": [
-                    asdict(each) | {"filename": encodable(each.filename)} for each in predictions
-                ],
+                "predictions": list(map(record_json, predictions)),
             },
         )
         counts = Counter(each.anomalous for each in predictions)

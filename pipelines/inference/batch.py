@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pipelines
-from pipelines.files import read_json_object
+from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
@@ -187,20 +186,12 @@ class BatchPredictor:
 
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""
-        metadata = read_json_object(self.bundle_root / "configs" / "metadata.json")
         root = self.bundle_root.resolve()
         verify_manifest(Bundle(root.name, root))
         self.engine.load()
         shaped = [self.postprocessing.about(), *(each.about() for each in self.additions)]
-        return {
-            "bundle": root.name,
-            "bundle_version": str(metadata.get("version", "")),
-            "weights_sha256": self.engine.weights_sha256,
-            "plainfilm_version": pipelines.__version__,
-            "engine": self.engine.name,
-            "device": self.engine.device.type,
-            **{name: value for each in shaped for name, value in each.items()},
-        }
+        model = about_model(self.bundle_root, self.engine)
+        return model | {name: value for each in shaped for name, value in each.items()}
 
     def _open_journal(self, about: Mapping[str, object]) -> Journal:
         bundle = f"{about['bundle']} {about['bundle_version']}"

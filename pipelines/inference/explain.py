@@ -23,6 +23,47 @@ from pipelines.predictions import Classification, Prediction, Refusal
 _log = logging.getLogger(__name__)
 
 
+class ExplainedNetwork:
+    """An engine's network, as it is looked into while the engine goes on predicting.
+
+    Args:
+        engine: The engine. A copy of its network is used, since other batches may run at the same
+            time.
+    """
+
+    def __init__(self, engine: TorchEngine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        *,
+        target: Sequence[int],
+        method: Method = Method.GRADCAM,
+        layer: str | None = None,
+    ) -> list[Explanation]:
+        """Explain what was said of films, one call at a time.
+
+        Args:
+            images: As of `explain`.
+            target: As of `explain`.
+            method: As of `explain`.
+            layer: As of `explain`.
+
+        Returns:
+            An explanation a film.
+        """
+        with self._lock:
+            return explain(self._network, images, target=target, method=method, layer=layer)
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        # What was loaded in inference mode has no gradients; a copy made outside of it has.
+        with torch.inference_mode(mode=False):
+            return copy.deepcopy(self._engine.load())
+
+
 class Explainer:
     """Write a picture of where the network looked, for each film that was classified.
 
@@ -30,8 +71,7 @@ class Explainer:
     was called, on the film as it is, without test-time augmentation.
 
     Args:
-        engine: The engine whose network is explained. A copy of it is used, since other batches
-            may run at the same time.
+        engine: The engine whose network is explained.
         output_dir: Output folder of the prediction.
         layer: As in `grad_cam`.
         method: `gradcam`; `occlusion`, which covers a hundred places one by one and so takes a
@@ -54,11 +94,10 @@ class Explainer:
         enabled: bool = True,
     ) -> None:
         self._enabled = enabled
-        self._engine = engine
+        self._network = ExplainedNetwork(engine)
         self._output = Path(output_dir) / self.folder
         self._layer = layer
         self._method = method_of(method)
-        self._lock = threading.Lock()
 
     def about(self) -> Mapping[str, object]:
         """Say what the pictures show, for `summary.json`."""
@@ -94,20 +133,11 @@ class Explainer:
             return answers
         images = torch.stack([films[place].image for place, _ in classified])
         classes = [record.predicted_class for _, record in classified]
-        with self._lock:
-            explained = explain(
-                self._network, images, target=classes, method=self._method, layer=self._layer
-            )
+        explained = self._network(images, target=classes, method=self._method, layer=self._layer)
         for (place, record), explanation in zip(classified, explained, strict=True):
             self._write(films[place], record, explanation)
             answers[place] = replace(record, explanation_agreement=explanation.agreement)
         return answers
-
-    @cached_property
-    def _network(self) -> nn.Module:
-        # What was loaded in inference mode has no gradients; a copy made outside of it has.
-        with torch.inference_mode(mode=False):
-            return copy.deepcopy(self._engine.load())
 
     def _write(self, film: PreparedFilm, record: Classification, explanation: Explanation) -> None:
         try:

@@ -68,6 +68,10 @@ class Postprocessing(Protocol):
 
     record: type[Prediction]
 
+    @property
+    def operating_point(self) -> object:
+        """What stands beside the weights: class names, thresholds."""
+
     def about(self) -> Mapping[str, object]:
         """Say what shapes the records: thresholds, options; it stands in `summary.json`."""
 

@@ -9,13 +9,15 @@ from pipelines.ingest.dicom_colour import render_colour
 from pipelines.ingest.dicom_decode import Decoded, decode_encapsulated, decode_native
 from pipelines.ingest.dicom_elements import Stream
 from pipelines.ingest.dicom_frames import encoded_frame, native_frame
-from pipelines.ingest.dicom_grey import Grey, render_grey
+from pipelines.ingest.dicom_grey import Grey, grey_scale, render_grey
 from pipelines.ingest.dicom_header import DicomHeader, parse_header
 from pipelines.ingest.dicom_layout import read_spacing
+from pipelines.ingest.dicom_values import film_values
+from pipelines.ingest.film_values import FilmValues
 from pipelines.ingest.guard import guard_input
 from pipelines.radiograph import Provenance, Radiograph
 
-__all__ = ["DicomHeader", "inspect_dicom", "read_dicom"]
+__all__ = ["DicomHeader", "inspect_dicom", "read_dicom", "read_dicom_values"]
 
 
 def inspect_dicom(path: Path) -> DicomHeader:
@@ -50,6 +52,33 @@ def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
         InputError: With the reason why the file, or this frame of it, cannot be read. No other
             exception leaves, whatever the file holds.
     """
+    header, decoded = _decoded(path, frame)
+    with _refusing():
+        return _render(decoded, header, frame)
+
+
+def read_dicom_values(path: Path, *, frame: int = 0) -> FilmValues | None:
+    """Read one frame of a DICOM file as the modality values that a viewer windows.
+
+    Args:
+        path: The file.
+        frame: Index of the frame, from 0.
+
+    Returns:
+        The values; None for a film in colour.
+
+    Raises:
+        InputError: As of `read_dicom`.
+    """
+    header, decoded = _decoded(path, frame)
+    if not header.layout.photometric.grey:
+        return None
+    with _refusing():
+        scale = grey_scale(decoded, header.layout, header.attributes)
+        return film_values(decoded, scale, bits=header.layout.bits_stored)
+
+
+def _decoded(path: Path, frame: int) -> tuple[DicomHeader, Decoded]:
     with _refusing(), path.open("rb") as content:
         header, stream = parse_header(content)
         if not 0 <= frame < header.frames:
@@ -57,9 +86,7 @@ def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
                 Reason.NO_SUCH_FRAME,
                 f"expected a frame from 0 to {header.frames - 1}, got {frame}; check the index",
             )
-        decoded = _decode(stream, header, frame)
-    with _refusing():
-        return _render(decoded, header, frame)
+        return header, _decode(stream, header, frame)
 
 
 def _decode(stream: Stream, header: DicomHeader, frame: int) -> Decoded:

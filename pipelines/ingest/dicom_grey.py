@@ -47,6 +47,31 @@ class Grey:
     flags: set[str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GreyScale:
+    """What the samples of one frame mean, and how they are shown: tables over contents.
+
+    Attributes:
+        values: Modality value of each content that a container can have.
+        shown: Grey of each, 0 to 1, polarity applied; float32.
+        modality_lut: As in `Provenance`.
+        voi: As in `Provenance`.
+        window: Center and width of the window that was applied; None for another `voi`.
+        voi_function: As in `Provenance`.
+        inverted: As in `Provenance`.
+        flags: What a user should know.
+    """
+
+    values: FloatTable
+    shown: npt.NDArray[np.float32]
+    modality_lut: Literal["none", "rescale", "lut"]
+    voi: Voi
+    window: tuple[float, float] | None
+    voi_function: str | None
+    inverted: bool
+    flags: set[str]
+
+
 def render_grey(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -> Grey:
     """Apply the grey scale pipeline of PS3.3 to one frame.
 
@@ -61,16 +86,38 @@ def render_grey(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -
     Raises:
         InputError: INVALID_ATTRIBUTE if the modality LUT has fewer entries than it says.
     """
+    scale = grey_scale(decoded, layout, attributes)
+    pixels = np.empty((1, *decoded.samples.shape), np.float32)
+    look_up(decoded.samples, scale.shown, target=pixels[0])
+    return Grey(
+        pixels, scale.modality_lut, scale.voi, scale.voi_function, scale.inverted, scale.flags
+    )
+
+
+def grey_scale(decoded: Decoded, layout: PixelLayout, attributes: Attributes) -> GreyScale:
+    """Work out the grey scale pipeline of PS3.3 for each content that a sample can have.
+
+    Args:
+        decoded: As of `render_grey`.
+        layout: As of `render_grey`.
+        attributes: As of `render_grey`.
+
+    Returns:
+        The tables, and what was applied.
+
+    Raises:
+        InputError: As of `render_grey`.
+    """
     flags: set[str] = set()
-    samples = decoded.samples
     stored = stored_values(decoded, layout)
     modality, values = _modality(stored, attributes, signed=layout.signed, flags=flags)
-    voi, function, centred = _values_of_interest(samples, values, attributes, flags)
+    voi, function, centred = _values_of_interest(decoded.samples, values, attributes, flags)
     inverted = _inverted(layout, attributes, flags)
-    table = (0.5 - centred if inverted else 0.5 + centred).astype(np.float32)
-    pixels = np.empty((1, *samples.shape), np.float32)
-    look_up(samples, table, target=pixels[0])
-    return Grey(pixels, modality, voi, function, inverted, flags)
+    shown = (0.5 - centred if inverted else 0.5 + centred).astype(np.float32)
+    window = None
+    if voi == "window":
+        window = (attributes.numbers("WindowCenter")[0], attributes.numbers("WindowWidth")[0])
+    return GreyScale(values, shown, modality, voi, window, function, inverted, flags)
 
 
 def _inverted(layout: PixelLayout, attributes: Attributes, flags: set[str]) -> bool:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipelines.errors import InputError, Reason
-from pipelines.ingest.dicom import DicomHeader, inspect_dicom, read_dicom
+from pipelines.ingest.dicom import DicomHeader, inspect_dicom, read_dicom, read_dicom_values
+from pipelines.ingest.film_values import FilmValues, values_of
 from pipelines.ingest.guard import guard_input
 from pipelines.ingest.raster import read_raster
 from pipelines.ingest.sniff import FileFormat, sniff
@@ -42,6 +43,29 @@ def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
         if file_format in _VOLUME_FORMATS:
             return read_volume(path)
         return read_raster(path)
+
+
+def read_film_values(path: Path | str, *, frame: int = 0) -> FilmValues | Radiograph:
+    """Read one film as a viewer wants it: before its window.
+
+    Args:
+        path: As of `read_radiograph`.
+        frame: As of `read_radiograph`.
+
+    Returns:
+        The values of a grey film; a film in colour, which has no window, as it is.
+
+    Raises:
+        InputError: As of `read_radiograph`.
+    """
+    path = Path(path)
+    if sniff(path) is FileFormat.DICOM:
+        with guard_input():
+            values = read_dicom_values(path, frame=frame)
+        if values is not None:
+            return values
+    film = read_radiograph(path, frame=frame)
+    return film if len(film.pixels) > 1 else values_of(film)
 
 
 def read_header(path: Path | str) -> DicomHeader | None:

@@ -3,7 +3,6 @@
 import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.regions import Mask, count_components, principal_length
 from pipelines.files import whole_file, write_csv, write_json
 from pipelines.predictions import Region, Segmentation
+from pipelines.results.records import record_json
 from pipelines.results.rle import encode
 from pipelines.results.tables import GUARD_COLUMNS, guard_cells
-from pipelines.table_cells import encodable, table_filename, table_number
+from pipelines.table_cells import table_filename, table_number
 
 _RLE_COLUMNS = ("image_name", "class", "rle")
 _MEASUREMENT_COLUMNS = (
@@ -151,7 +151,7 @@ def write_segmentations(
     )
     write_json(
         output / "predictions.json",
-        {"classes": list(classes), "predictions": list(map(_as_json, segmentations))},
+        {"classes": list(classes), "predictions": list(map(record_json, segmentations))},
     )
     found = Counter(r.name for film in segmentations for r in film.regions if r.area_px)
     return {"found": {name: found[name] for name in classes}}
@@ -172,15 +172,6 @@ def _measurements(film: Segmentation, region: Region) -> dict[str, object]:
         "length_mm": _number(region.length_mm),
         "components": region.components,
     }
-
-
-def _as_json(film: Segmentation) -> dict[str, object]:
-    """Leave out run lengths, which stand in `predictions.csv` and would be most of the file."""
-    regions = [
-        {name: value for name, value in asdict(region).items() if name != "rle"}
-        for region in film.regions
-    ]
-    return asdict(film) | {"filename": encodable(film.filename), "regions": regions}
 
 
 def _number(value: float | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from pipelines.errors import Outcome, Reason, RunError
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
 from pipelines.files import write_csv, write_json
 from pipelines.predictions import Classification, Prediction, Refusal
-from pipelines.table_cells import encodable, table_filename, table_number, table_text
+from pipelines.results.records import record_json
+from pipelines.table_cells import table_filename, table_number, table_text
 
 GUARD_COLUMNS = ("out_of_distribution",)
 """Last columns of every table that has a row a film."""
@@ -87,10 +87,7 @@ def write_classifications(
         output / "predictions.json",
         {
             "classes": list(classes),
-            "predictions": [
-                asdict(record) | {"filename": encodable(record.filename)}
-                for record in classifications
-            ],
+            "predictions": list(map(record_json, classifications)),
         },
     )
     labels = Counter(record.predicted_label for record in classifications)

@@ -1,0 +1,41 @@
+"""How much one client may ask for."""
+
+from dataclasses import dataclass
+
+from pipelines.inference.settings import positive, whole_number
+from pipelines.ingest.limits import MAX_FILE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of the HTTP face, beside those that the reader has for every file.
+
+    A film that is received stays in memory until it has been read, so the largest film times one
+    more than may wait is what clients can make the process hold.
+
+    Attributes:
+        film_bytes: Of one film, as it is sent; by default half of what the reader takes, and more
+            than the largest film that it decodes has at 16 bits.
+        study_bytes: Of one request that stores films.
+        waiting: Films that may wait behind the one that is being answered.
+        receiving_seconds: How long a client may take to send a request.
+        reading_seconds: How long a film may take to be read; None takes what `predict` lets it.
+    """
+
+    film_bytes: int = MAX_FILE_BYTES // 2
+    study_bytes: int = 2_000_000_000
+    waiting: int = 4
+    receiving_seconds: float = 60.0
+    reading_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Hold each number against its rule.
+
+        Raises:
+            ConfigurationError: If one breaks it.
+        """
+        for name in ("film_bytes", "study_bytes", "waiting"):
+            whole_number(f"http.{name}", getattr(self, name))
+        positive("http.receiving_seconds", self.receiving_seconds)
+        if self.reading_seconds is not None:
+            positive("http.reading_seconds", self.reading_seconds)

@@ -1,0 +1,28 @@
+"""Which model gave an answer: what stands beside every answer, of a folder and of a single film."""
+
+from pathlib import Path
+
+import pipelines
+from pipelines.files import read_json_object
+from pipelines.inference.engine import TorchEngine
+
+
+def about_model(bundle_root: Path, engine: TorchEngine) -> dict[str, object]:
+    """Name bundle, version, weights and engine.
+
+    Args:
+        bundle_root: Folder of the bundle.
+        engine: Network, weights and device; its weights are there.
+
+    Returns:
+        What `summary.json` says of the model.
+    """
+    metadata = read_json_object(bundle_root / "configs" / "metadata.json")
+    return {
+        "bundle": bundle_root.resolve().name,
+        "bundle_version": str(metadata.get("version", "")),
+        "weights_sha256": engine.weights_sha256,
+        "plainfilm_version": pipelines.__version__,
+        "engine": engine.name,
+        "device": engine.device.type,
+    }

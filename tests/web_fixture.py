@@ -1,0 +1,37 @@
+"""The HTTP face over a tiny bundle, and a client that calls it by an allowed name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bundle_fixture import one_torch_thread, write_tiny_bundle
+from starlette.testclient import TestClient
+
+from pipelines.deploy.web.app import create_app
+from pipelines.inference.predictor import Predictor
+
+HOST = "http://127.0.0.1:8080"
+PATIENT = "CANARY^PATIENT"
+PATIENT_ID = "CANARY-4711"
+CANARIES = ("CANARY", "4711")
+
+
+def tiny_predictor(root: Path, **settings: object) -> Predictor:
+    """Make a predictor of random weights."""
+    return Predictor.from_bundle(write_tiny_bundle(root, **settings))
+
+
+@contextmanager
+def web_client(predictors: dict[str, Predictor], **options: object) -> Iterator[TestClient]:
+    """Give a client of an application; its event loop runs as long as the block."""
+    app = create_app(predictors, **options)
+    with one_torch_thread(), TestClient(app, base_url=HOST) as client:
+        yield client
+
+
+def says(answer, status: int, reason: str) -> bool:
+    """Whether an answer is a refusal of this kind, in the one form that refusals have."""
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason), answer.text
+    assert set(answer.json()) == {"reason", "message"}
+    assert answer.json()["message"].startswith("expected ")
+    return True
