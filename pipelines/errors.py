@@ -24,6 +24,7 @@ class Reason(StrEnum):
     DICOMDIR = "dicomdir"
     DUPLICATE = "duplicate"
     LINK_OUTSIDE_ROOT = "link_outside_root"
+    NOTHING_FOUND = "nothing_found"
 
     # Failed: the file itself.
     FILE_UNREADABLE = "file_unreadable"
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     DECODE_FAILED = "decode_failed"
     VOLUME = "volume"
     NO_SUCH_FRAME = "no_such_frame"
+    NO_DICOM_SOURCE = "no_dicom_source"
 
     # Failed: data sets and configuration.
     DATASET_LAYOUT = "dataset_layout"
@@ -80,6 +82,7 @@ _SKIPS = frozenset(
         Reason.DUPLICATE,
         Reason.LINK_OUTSIDE_ROOT,
         Reason.NO_RULE,
+        Reason.NOTHING_FOUND,
     }
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
+from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
 from pipelines.inference.folder import RadiographFolder
@@ -97,6 +98,7 @@ class BatchPredictor:
         additions: What is added to each record, in this order: a guard's mark, explanations.
         restart: Forget what an earlier run has done.
         report: Whether `report.html` is drawn.
+        dicom: Writes DICOM objects of each film.
     """
 
     def __init__(  # noqa: PLR0913 - what a configuration sets
@@ -111,6 +113,7 @@ class BatchPredictor:
         additions: Sequence[Addition] = (),
         restart: bool = False,
         report: bool = True,
+        dicom: DicomResults | None = None,
     ) -> None:
         self.dataset = dataset
         self.engine = engine
@@ -121,6 +124,7 @@ class BatchPredictor:
         self.additions = tuple(additions)
         self.restart = restart
         self.report = report
+        self.dicom = dicom
 
     def stream(self) -> FilmStream[Any]:
         """Return what predicts films, of this folder or from elsewhere."""
@@ -129,6 +133,7 @@ class BatchPredictor:
             self.reader,
             postprocessing=self.postprocessing,
             additions=self.additions,
+            dicom=self.dicom,
         )
 
     def run(self) -> Mapping[str, Any]:
@@ -151,11 +156,18 @@ class BatchPredictor:
             _Film(position, item, Stamp.of(item.path))
             for position, item in enumerate(self.dataset.collection.items)
         ]
+        if self.dicom is not None:
+            self.dicom.require_dicom(self.dataset.collection.items)
+            self.dicom.begin(about)
         with output_errors():
             journal = self._open_journal(about)
         found = {film.position: journal.find(film.item, film.stamp) for film in films}
         kinds = (self.postprocessing.record, Refusal)
-        records = {place: record for place, record in found.items() if isinstance(record, kinds)}
+        records = {
+            place: record
+            for place, record in found.items()
+            if isinstance(record, kinds) and self._has_objects(record)
+        }
         todo = [film for film in films if film.position not in records]
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
         kept = ThumbnailFile(self.output, anew=not len(journal))
@@ -183,6 +195,11 @@ class BatchPredictor:
             title = f"{summary['bundle']} {summary['bundle_version']}"
             draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read)
         return summary
+
+    def _has_objects(self, record: Record) -> bool:
+        if self.dicom is None or isinstance(record, Refusal):
+            return True
+        return self.dicom.has(record.filename)
 
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""
@@ -245,12 +262,16 @@ class BatchPredictor:
     def _write(self, records: Sequence[Record], about: Mapping[str, object]) -> Mapping[str, Any]:
         collection = self.dataset.collection
         refused = [record for record in records if isinstance(record, Refusal)]
+        predicted = [record for record in records if not isinstance(record, Refusal)]
+        made: Mapping[str, object] = {}
+        if self.dicom is not None:
+            made = self.dicom.finish([record.filename for record in predicted])
         write_batch(
             self.output,
-            [record for record in records if not isinstance(record, Refusal)],
+            predicted,
             [*collection.refusals, *refused],
             tables=self.postprocessing.tables,
-            summary={"inputs": collection.inputs, **about},
+            summary={"inputs": collection.inputs, **about, **made},
         )
         summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
         outcomes = ("predicted", "skipped", "failed")

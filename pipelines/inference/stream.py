@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import torch
 
 from pipelines.errors import PlainfilmError
+from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.overlap import overlapped
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
@@ -41,6 +42,7 @@ class FilmStream(Generic[AnyFilm]):
         reader: How films are read ahead.
         postprocessing: Makes records of what the network gives.
         additions: What is added to each record, in this order.
+        dicom: Writes DICOM objects of each film before its answer is given.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class FilmStream(Generic[AnyFilm]):
         *,
         postprocessing: Postprocessing,
         additions: Sequence[Addition] = (),
+        dicom: DicomResults | None = None,
     ) -> None:
         self._engine = engine
         self._reader = reader
         self._postprocessing = postprocessing
         self._additions = additions
+        self._dicom = dicom
 
     def predict(
         self, load: Callable[[AnyFilm], PreparedFilm], films: Iterable[AnyFilm]
@@ -81,6 +85,8 @@ class FilmStream(Generic[AnyFilm]):
             records = self._postprocessing(prepared, outputs)
             for addition in self._additions:
                 records = addition(prepared, records)
+            if self._dicom is not None:
+                self._dicom(prepared, records, outputs)
         answers = iter(records)
         return [
             (

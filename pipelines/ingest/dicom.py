@@ -1,6 +1,6 @@
 """DICOM files become radiographs: CR, DX, MG and Secondary Capture, in every still-image syntax."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from pipelines.radiograph import Provenance, Radiograph
 __all__ = ["DicomHeader", "inspect_dicom", "read_dicom", "read_dicom_values"]
 
 
-def inspect_dicom(path: Path) -> DicomHeader:
+def inspect_dicom(path: Path, *, also: Set[int] = frozenset()) -> DicomHeader:
     """Read and check the header of a DICOM file; its pixels are not decoded.
 
     Args:
         path: The file.
+        also: Tags of elements that `attributes` keeps besides those that the reader looks at.
 
     Returns:
         The header; `frames` says how many radiographs the file holds.
@@ -35,7 +36,7 @@ def inspect_dicom(path: Path) -> DicomHeader:
             reason why the file cannot be read.
     """
     with _refusing(), path.open("rb") as content:
-        return parse_header(content)[0]
+        return parse_header(content, also=also)[0]
 
 
 def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:

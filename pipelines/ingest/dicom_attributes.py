@@ -1,7 +1,7 @@
 """Attributes of a DICOM header by keyword: bytes become text, integers and numbers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -85,17 +85,20 @@ class Attributes:
         """Hide every value: reprs end up in logs and tracebacks."""
         return "Attributes(...)"
 
-    def read(self, stream: Stream, *, stop: Callable[[int], bool]) -> Element | None:
+    def read(
+        self, stream: Stream, *, stop: Callable[[int], bool], also: Set[int] = frozenset()
+    ) -> Element | None:
         """Read on from where the stream stands, and keep what the reader looks at.
 
         Args:
             stream: The file.
             stop: Says of a tag whether its element ends the reading.
+            also: Tags of elements to keep besides those that the reader looks at.
 
         Returns:
             The element that ended the reading; None at the end of the data set.
         """
-        found, last = read_elements(stream, self.encoding, wanted=_WANTED, stop=stop)
+        found, last = read_elements(stream, self.encoding, wanted=_WANTED | also, stop=stop)
         self.elements.update(found)
         return last
 

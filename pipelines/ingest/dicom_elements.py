@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO, Literal, NamedTuple, NoReturn, cast
 
 from pydicom.charset import default_encoding
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filereader import data_element_generator, read_sequence
 from pydicom.tag import BaseTag
@@ -200,7 +200,7 @@ def check_representation(element: Element | None, encoding: Encoding) -> None:
 
 def _check(element: Element, encoding: Encoding, stream: Stream, *, keep: bool) -> None:
     check_representation(element, encoding)
-    if keep and element.length > _MAX_VALUE_BYTES and dictionary_VR(element.tag) != VR.SQ:
+    if keep and element.length > _MAX_VALUE_BYTES and not _is_sequence(element.tag):
         raise InputError(
             Reason.INVALID_ATTRIBUTE,
             f"expected at most {_MAX_VALUE_BYTES} bytes in {keyword_for_tag(element.tag)}, "
@@ -210,9 +210,14 @@ def _check(element: Element, encoding: Encoding, stream: Stream, *, keep: bool) 
         refuse_truncated()
 
 
+def _is_sequence(tag: int) -> bool:
+    # A group length, as which SpecificCharacterSet is shown, has no entry.
+    return dictionary_has_tag(tag) and dictionary_VR(tag) == VR.SQ
+
+
 def _parsed(element: FoundElement) -> FoundElement:
     # Sequences of undefined length have been parsed, the others are bytes.
-    if not isinstance(element, RawDataElement) or dictionary_VR(element.tag) != VR.SQ:
+    if not isinstance(element, RawDataElement) or not _is_sequence(element.tag):
         return element
     value = element.value or b""
     stream = Stream(BytesIO(value), len(value))

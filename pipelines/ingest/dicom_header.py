@@ -5,6 +5,7 @@ be right, then whether the bytes that they promise are there.
 """
 
 import os
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -70,11 +71,12 @@ class DicomHeader:
         return self.identity.sop_instance_uid
 
 
-def parse_header(content: BinaryIO) -> tuple[DicomHeader, Stream]:
+def parse_header(content: BinaryIO, *, also: Set[int] = frozenset()) -> tuple[DicomHeader, Stream]:
     """Read and check the header of an open file.
 
     Args:
         content: The open file.
+        also: Tags of elements that `attributes` keeps besides those that the reader looks at.
 
     Returns:
         The header, and the stream in which its `pixel_data` stands.
@@ -91,7 +93,9 @@ def parse_header(content: BinaryIO) -> tuple[DicomHeader, Stream]:
     if syntax_uid == Syntax.DEFLATED:
         stream, start = inflate(content, start, _MAX_INFLATED), 0
     encoding = _encoding(stream, start, syntax_uid)
-    attributes, pixel_data, sop_class = _read_data_set(stream, start, encoding, meta)
+    attributes, pixel_data, sop_class = _read_data_set(
+        stream, start, encoding, meta=meta, also=also
+    )
     if not syntax_uid:
         syntax_uid = _guess_syntax(encoding, pixel_data)
         flags.add("no_transfer_syntax")
@@ -164,15 +168,15 @@ def _encoding(stream: Stream, start: int, syntax_uid: str) -> Encoding:
 
 
 def _read_data_set(
-    stream: Stream, start: int, encoding: Encoding, meta: Attributes
+    stream: Stream, start: int, encoding: Encoding, *, meta: Attributes, also: Set[int]
 ) -> tuple[Attributes, Element | None, str]:
     """Collect the attributes up to PixelData; refuse other SOP classes as soon as known."""
     attributes = Attributes(encoding)
     stream.seek(start)
-    last = attributes.read(stream, stop=lambda tag: tag > _SOP_CLASS)
+    last = attributes.read(stream, stop=lambda tag: tag > _SOP_CLASS, also=also)
     check_representation(last, encoding)
     sop_class = check_class(attributes, meta)
-    last = attributes.read(stream, stop=lambda tag: tag == _PIXEL_DATA)
+    last = attributes.read(stream, stop=lambda tag: tag == _PIXEL_DATA, also=also)
     check_representation(last, encoding)
     return attributes, last, sop_class
 

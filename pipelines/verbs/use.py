@@ -43,6 +43,11 @@ def _add_predict(verb: AddVerb) -> None:
         metavar="MODE",
         help="mask: classify only what a segmentation step finds, where the bundle has one",
     )
+    parser.add_argument(
+        "--dicom",
+        metavar="KINDS",
+        help="write results as DICOM objects for a PACS: sr, seg, sc, gsps, or several by commas",
+    )
     add_ensemble(parser)
     add_overlay(parser)
     add_set(parser)
@@ -72,6 +77,8 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         options.set.append("explain=true")
     if options.region is not None:
         options.set.append(f"region={options.region}")
+    if options.dicom is not None:
+        options.set.append(f"dicom={options.dicom}")
     bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
     source = existing(options.source)
     from pipelines.inference.batch import predict_folder
@@ -86,7 +93,10 @@ def predict(options: argparse.Namespace) -> ExitStatus:
     )
     counts = ", ".join(f"{summary[name]} {name}" for name in ("predicted", "skipped", "failed"))
     say(f"{summary['inputs']} inputs: {counts}; tables: {options.output}")
-    return ExitStatus.SOME_FAILED if summary["failed"] else ExitStatus.DONE
+    without = (summary.get("dicom") or {}).get("films_without", 0)
+    if without:
+        say(f"{without} predicted without all of their DICOM objects: {options.output}/dicom")
+    return ExitStatus.SOME_FAILED if summary["failed"] or without else ExitStatus.DONE
 
 
 def export(options: argparse.Namespace) -> ExitStatus:

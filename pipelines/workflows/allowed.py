@@ -17,6 +17,7 @@ _PIPELINES = {
     "inference.anomaly": "DetectAnomalies",
     "inference.batch": "BatchPredictor run_predictor",
     "inference.classify": "Classify",
+    "inference.dicom_results": "DicomResults",
     "inference.engine": "TorchEngine",
     "inference.explain": "Explainer",
     "inference.folder": "RadiographFolder",

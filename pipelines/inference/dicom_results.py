@@ -1,0 +1,180 @@
+"""Results go back to where the films live: DICOM objects are written while a folder is predicted.
+
+The objects of a film are whole on disk, and taken down in a ledger, before the film stands in the
+journal; so a run that was killed goes on without a loss, and UIDs that follow from film and model
+make no doubles.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason
+from pipelines.inference.output import output_errors
+from pipelines.inference.prepared import Outputs, Postprocessing, PreparedFilm
+from pipelines.ingest.collect import Item
+from pipelines.ingest.sniff import FileFormat, sniff
+from pipelines.predictions import Prediction, Refusal, Segmentation
+from pipelines.results.dicom_kinds import Kind, kinds_of
+from pipelines.results.dicom_ledger import FAILURES, FOLDER, FilmObjects, ObjectLedger
+
+if TYPE_CHECKING:
+    from pipelines.results.dicom_objects import ObjectWriter
+
+_COSMETIC = frozenset({"overlays", "save", "overlay_size", "explanations", "explained_layer"})
+"""Of what shapes a run, what changes no answer: pictures beside the tables."""
+
+_log = logging.getLogger(__name__)
+
+
+class DicomResults:
+    """Write the DICOM objects of each film that is predicted, into `dicom/`.
+
+    Args:
+        kinds: Which ones, such as `sr,sc`; empty for none.
+        postprocessing: What makes the records; it decides which kinds there is content for.
+        output_dir: Output folder of the prediction.
+
+    Raises:
+        ConfigurationError: If a kind does not exist, or the bundle has no content for it.
+    """
+
+    def __init__(
+        self, kinds: str, *, postprocessing: Postprocessing, output_dir: str | Path
+    ) -> None:
+        possible = [Kind.SR]
+        self.kinds = kinds_of(kinds, possible=tuple(possible))
+        self._is_segmentation = postprocessing.record is Segmentation
+        self._output = Path(output_dir)
+        self._about: Mapping[str, Any] = {}
+
+    def require_dicom(self, films: Iterable[Item]) -> None:
+        """Refuse an input that no object can be made of, before anything is predicted.
+
+        Args:
+            films: The input.
+
+        Raises:
+            ConfigurationError: NO_DICOM_SOURCE if objects are asked for and no film is DICOM.
+        """
+        if self.kinds and not any(map(_is_dicom, films)):
+            raise ConfigurationError(
+                Reason.NO_DICOM_SOURCE,
+                "expected DICOM films for DICOM results, got none: other formats do not say which "
+                "patient and study a result belongs to; predict without --dicom",
+            )
+
+    def begin(self, about: Mapping[str, Any]) -> None:
+        """Learn what predicts, before the first film.
+
+        Args:
+            about: What stands in `summary.json`: bundle, weights, operating point.
+        """
+        self._about = about
+
+    def has(self, filename: str) -> bool:
+        """Whether nothing is left to be made of a film that an earlier run has predicted."""
+        return not self.kinds or self._ledger.has(filename)
+
+    def objects_of(self, filename: str) -> FilmObjects | None:
+        """Return what became of the objects of a film; None where nothing is known of it."""
+        return self._ledger.find(filename) if self.kinds else None
+
+    def __call__(
+        self,
+        films: Sequence[PreparedFilm],
+        records: Sequence[Prediction | Refusal],
+        outputs: Outputs,
+    ) -> None:
+        """Write the objects of films.
+
+        Args:
+            films: Films of one batch.
+            records: What was predicted, in the same order; refusals are passed over.
+            outputs: What the network gave.
+
+        Raises:
+            RunError: OUTPUT_UNWRITABLE if a file cannot be written.
+        """
+        if not self.kinds:
+            return
+        for film, record in zip(films, records, strict=True):
+            if isinstance(record, Refusal) or not film.item.path.name:
+                continue
+            with output_errors():
+                results = self._writer.write(film.item.path, record, frame=film.item.frame)
+                self._ledger.add(film.filename, results)
+
+    def finish(self, filenames: Sequence[str]) -> Mapping[str, object]:
+        """Write the tables of objects.
+
+        Args:
+            filenames: The films that were predicted.
+
+        Returns:
+            What `summary.json` says about them, under `dicom`; None where none was asked for.
+        """
+        if not self.kinds:
+            return {"dicom": None}
+        counts = self._ledger.finish(filenames)
+        if counts["films_without"]:
+            _log.warning(
+                "%s films were predicted without all of their DICOM objects: see %s/%s",
+                counts["films_without"],
+                FOLDER,
+                FAILURES,
+            )
+        return {"dicom": {"kinds": [kind.value for kind in self.kinds], **counts}}
+
+    @property
+    def _settings(self) -> str:
+        """Whatever shapes an answer, and so its objects."""
+        known = {"bundle", "bundle_version", "weights_sha256", "plainfilm_version"}
+        machine = {"engine", "device"}
+        shaping = {
+            name: value
+            for name, value in self._about.items()
+            if name not in known | machine | _COSMETIC
+        }
+        return json.dumps(shaping, sort_keys=True, default=str)
+
+    @cached_property
+    def _ledger(self) -> ObjectLedger:
+        made_by = [self.kinds, self._settings, self._about["weights_sha256"]]
+        digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+        return ObjectLedger(self._output, digest[:16])
+
+    @cached_property
+    def _writer(self) -> "ObjectWriter":
+        # highdicom takes a second to import, and most runs write no DICOM.
+        from pipelines.results.dicom_common import Decision, Model
+        from pipelines.results.dicom_objects import ObjectWriter
+
+        about = self._about
+        return ObjectWriter(
+            folder=self._ledger.folder,
+            kinds=self.kinds,
+            model=Model(
+                bundle=about["bundle"],
+                bundle_version=about["bundle_version"],
+                weights_sha256=about["weights_sha256"],
+                plainfilm_version=about["plainfilm_version"],
+                settings=self._settings,
+            ),
+            decision=Decision(
+                threshold=about.get("threshold"),
+                positive_classes=tuple(about.get("positive_classes", ())),
+                foreign_limit=about.get("guard_limit", about.get("out_of_distribution_limit")),
+            ),
+        )
+
+
+def _is_dicom(film: Item) -> bool:
+    try:
+        return sniff(film.path) is FileFormat.DICOM
+    except PlainfilmError:
+        return False
