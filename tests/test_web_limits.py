@@ -106,7 +106,7 @@ def test_a_film_that_takes_too_long_is_refused_and_few_may_go_on(client, film, h
 
 def test_a_client_that_sends_too_slowly_is_refused():
     async def slow():
-        async with in_time(Limits(receiving_seconds=0.01)):
+        async with in_time(0.01):
             await asyncio.sleep(60)
 
     with pytest.raises(RequestError) as raised:

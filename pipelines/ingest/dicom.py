@@ -10,14 +10,14 @@ from pipelines.ingest.dicom_decode import Decoded, decode_encapsulated, decode_n
 from pipelines.ingest.dicom_elements import Stream
 from pipelines.ingest.dicom_frames import encoded_frame, native_frame
 from pipelines.ingest.dicom_grey import Grey, grey_scale, render_grey
-from pipelines.ingest.dicom_header import DicomHeader, parse_header
+from pipelines.ingest.dicom_header import DicomHeader, parse_header, parse_meta
 from pipelines.ingest.dicom_layout import read_spacing
 from pipelines.ingest.dicom_values import film_values
 from pipelines.ingest.film_values import FilmValues
 from pipelines.ingest.guard import guard_input
 from pipelines.radiograph import Provenance, Radiograph
 
-__all__ = ["DicomHeader", "inspect_dicom", "read_dicom", "read_dicom_values"]
+__all__ = ["DicomHeader", "inspect_dicom", "read_dicom", "read_dicom_values", "read_sop_uids"]
 
 
 def inspect_dicom(path: Path, *, also: Set[int] = frozenset()) -> DicomHeader:
@@ -37,6 +37,24 @@ def inspect_dicom(path: Path, *, also: Set[int] = frozenset()) -> DicomHeader:
     """
     with _refusing(), path.open("rb") as content:
         return parse_header(content, also=also)[0]
+
+
+def read_sop_uids(path: Path) -> tuple[str, str]:
+    """Read which object a file says it holds, whatever kind of object that is.
+
+    Args:
+        path: The file.
+
+    Returns:
+        SOP class and SOP Instance UID of its meta information, unchecked; empty where there are
+        none.
+
+    Raises:
+        InputError: If it is no DICOM file.
+    """
+    with _refusing(), path.open("rb") as content:
+        meta = parse_meta(content)
+        return meta.text("MediaStorageSOPClassUID"), meta.text("MediaStorageSOPInstanceUID")
 
 
 def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:

@@ -14,6 +14,7 @@ _WANTED = frozenset(
     Tag(keyword)
     for keyword in (
         "MediaStorageSOPClassUID",
+        "MediaStorageSOPInstanceUID",
         "TransferSyntaxUID",
         "SOPClassUID",
         "SOPInstanceUID",

@@ -124,6 +124,21 @@ def parse_header(content: BinaryIO, *, also: Set[int] = frozenset()) -> tuple[Di
     return header, stream
 
 
+def parse_meta(content: BinaryIO) -> Attributes:
+    """Read the file meta information of an open file, group 2, and nothing behind it.
+
+    Args:
+        content: The open file.
+
+    Returns:
+        Its attributes; none where the file has no such group.
+
+    Raises:
+        InputError: If the file is no DICOM file, or a DICOMDIR.
+    """
+    return _read_meta(Stream(content, os.fstat(content.fileno()).st_size))[0]
+
+
 def _read_meta(stream: Stream) -> tuple[Attributes, int, set[str]]:
     # Group 2, the start of the data set behind it, and flags.
     head = stream.peek(0, _PREFIX_END)

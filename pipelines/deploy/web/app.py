@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 import pipelines
+from pipelines.deploy.node.inbox import Inbox
 from pipelines.deploy.web.answers import USE, Answers
 from pipelines.deploy.web.desk import Desk, TimedReading
 from pipelines.deploy.web.films import Films
@@ -20,6 +21,7 @@ from pipelines.deploy.web.limits import Limits
 from pipelines.deploy.web.metrics import Metrics
 from pipelines.deploy.web.request_errors import BadRequestError, RequestError, RequestReason
 from pipelines.deploy.web.shield import LOCAL_HOSTS, Shield
+from pipelines.deploy.web.stow import Storing
 from pipelines.deploy.web.wishes import broken
 from pipelines.inference.predictor import Predictor
 
@@ -29,6 +31,7 @@ NodeStatus = Callable[[], Mapping[str, object]]
 def create_app(
     bundles: Mapping[str, Predictor],
     *,
+    inbox: Inbox | None = None,
     limits: Limits | None = None,
     hosts: Collection[str] = (),
     registry: CollectorRegistry | None = None,
@@ -39,6 +42,7 @@ def create_app(
     Args:
         bundles: What answers films, by name, one at least; the first answers where a client names
             none.
+        inbox: Where films go that are stored over STOW-RS; None has no such route.
         limits: How much one client may ask for; None takes the defaults.
         hosts: Names, without ports, that clients may call this machine beside 127.0.0.1,
             localhost and ::1.
@@ -78,6 +82,8 @@ def create_app(
     _say_problems(app)
     films = Films(answers, desk=desk, limits=limits, metrics=metrics, reading=reading)
     app.include_router(films.router())
+    if inbox is not None:
+        app.include_router(Storing(inbox, limits).router())
     _add_status(app, answers, desk=desk, metrics=metrics, node_status=node_status)
     return app
 

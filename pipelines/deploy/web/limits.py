@@ -18,7 +18,8 @@ class Limits:
             than the largest film that it decodes has at 16 bits.
         study_bytes: Of one request that stores films.
         waiting: Films that may wait behind the one that is being answered.
-        receiving_seconds: How long a client may take to send a request.
+        receiving_seconds: How long a client may take to send a film for an answer.
+        storing_seconds: How long it may take to send and store a request's films.
         reading_seconds: How long a film may take to be read; None takes what `predict` lets it.
     """
 
@@ -26,6 +27,7 @@ class Limits:
     study_bytes: int = 2_000_000_000
     waiting: int = 4
     receiving_seconds: float = 60.0
+    storing_seconds: float = 600.0
     reading_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -36,6 +38,6 @@ class Limits:
         """
         for name in ("film_bytes", "study_bytes", "waiting"):
             whole_number(f"http.{name}", getattr(self, name))
-        positive("http.receiving_seconds", self.receiving_seconds)
-        if self.reading_seconds is not None:
-            positive("http.reading_seconds", self.reading_seconds)
+        for name in ("receiving_seconds", "storing_seconds", "reading_seconds"):
+            if getattr(self, name) is not None:
+                positive(f"http.{name}", getattr(self, name))

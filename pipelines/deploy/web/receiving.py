@@ -45,21 +45,26 @@ class SentFilm:
 
 
 @asynccontextmanager
-async def in_time(limits: Limits) -> AsyncIterator[None]:
+async def in_time(seconds: float) -> AsyncIterator[None]:
     """Let a client take no longer than it may.
 
+    Args:
+        seconds: How long it may take for what the block does.
+
+    Yields:
+        Nothing.
+
     Raises:
-        RequestError: 408 if it does.
+        RequestError: If it takes longer.
     """
     try:
-        async with asyncio.timeout(limits.receiving_seconds):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise RequestError(
             HTTPStatus.REQUEST_TIMEOUT,
             RequestReason.TOO_SLOW_TO_SEND,
-            f"expected a request within {limits.receiving_seconds:g} s, got a part of one; "
-            "send it again",
+            f"expected a request within {seconds:g} s, got a part of one; send it again",
             headers={"Connection": "close"},
         ) from None
 
@@ -82,7 +87,7 @@ async def receive_film(request: Request, limits: Limits) -> SentFilm:
     """
     content_type = request.headers.get("content-type", "")
     kind = media_type(content_type)
-    async with in_time(limits):
+    async with in_time(limits.receiving_seconds):
         if kind == FORM:
             chunks = body(request, limits.film_bytes + _FORM_OVERHEAD)
             parts = read_parts(chunks, boundary_of(content_type), limit=limits.film_bytes)
