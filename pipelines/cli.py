@@ -14,7 +14,7 @@ import pipelines
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
 from pipelines.refusal_text import refusal_text, root_cause
-from pipelines.verbs import data, folds, looking, runs, use
+from pipelines.verbs import data, folds, looking, runs, serve, use
 from pipelines.verbs.options import ExitStatus
 
 EXIT_STATUS = """exit status:
@@ -121,6 +121,6 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         added.set_defaults(run=run)
         return added
 
-    for group in (looking, data, runs, folds, use):
+    for group in (looking, data, runs, folds, use, serve):
         group.add(verb)
     return parser, dict(choices.choices)

@@ -81,6 +81,10 @@ class Command:
         self._process.kill()
         self._process.join()
 
+    def terminate(self) -> None:
+        """Ask it to end, as a service manager does."""
+        self._process.terminate()
+
     @property
     def said(self) -> list[str]:
         """What it wrote so far: standard output, standard error."""

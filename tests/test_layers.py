@@ -39,7 +39,7 @@ DEPTH = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}
 
 # Where else a library may be imported than nowhere, as beginnings of paths below the package.
 ALONE = {
-    "pydicom": ("ingest/dicom", "results/dicom_", "datasets/phantoms/"),
+    "pydicom": ("ingest/dicom", "results/dicom_", "datasets/phantoms/", "deploy/node/"),
     "highdicom": ("results/dicom_",),
     "ignite": ("training/",),
     "monai.engines": ("training/",),

@@ -11,7 +11,7 @@ import pytest
 from bundle_fixture import write_dicom
 
 from pipelines.deploy.node.database import Database
-from pipelines.deploy.node.films import Films
+from pipelines.deploy.node.films import Films, MadeObject
 from pipelines.deploy.node.inbox import Inbox, Receipt, ReceiptState, Source
 from pipelines.deploy.node.metrics import Metrics
 from pipelines.deploy.node.settings import (
@@ -237,7 +237,8 @@ def test_a_film_is_finished_with_its_deliveries_and_purged_when_done(settings, f
     assert (queued.id, queued.starts) == (identifier, 0)
     assert parts.films.take("chest", after=queued.seq, most=5) == []
     for _ in range(2):  # a second time changes nothing
-        parts.films.finish(identifier, ["sr.dcm", "sc.dcm"], destinations=["pacs"])
+        made = [MadeObject("sr.dcm", "2.25.1"), MadeObject("sc.dcm", "2.25.2")]
+        parts.films.finish(identifier, made, destinations=["pacs"])
     view = parts.films.find(identifier)
     assert (view.state, view.waiting) == (FilmState.PREDICTED, 2)
     assert parts.films.purge() == 0

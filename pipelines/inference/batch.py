@@ -136,6 +136,20 @@ class BatchPredictor:
             dicom=self.dicom,
         )
 
+    def begin(self) -> dict[str, object]:
+        """Load weights and operating point, before films of elsewhere go through the stream.
+
+        Returns:
+            What predicts: bundle, weights, threshold.
+
+        Raises:
+            PlainfilmError: If weights or operating point are missing or wrong.
+        """
+        about = self._about()
+        if self.dicom is not None:
+            self.dicom.begin(about)
+        return about
+
     def run(self) -> Mapping[str, Any]:
         """Predict every film that has no prediction yet, then write everything.
 

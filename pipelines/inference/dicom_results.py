@@ -84,6 +84,11 @@ class DicomResults:
         """Return what became of the objects of a film; None where nothing is known of it."""
         return self._ledger.find(filename) if self.kinds else None
 
+    def forget(self, filename: str) -> None:
+        """Keep nothing more of a film whose objects were taken from here."""
+        if self.kinds:
+            self._ledger.forget(filename)
+
     def __call__(
         self,
         films: Sequence[PreparedFilm],

@@ -23,7 +23,8 @@ _SECONDARY_CAPTURE = frozenset(
         "1.2.840.10008.5.1.4.1.1.7.4",  # Multi-frame True Color
     }
 )
-_ALLOWED = _PRESENTATION | _PROCESSING | _SECONDARY_CAPTURE
+RADIOGRAPHS = _PRESENTATION | _PROCESSING | _SECONDARY_CAPTURE
+"""SOP classes that are read."""
 DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of DICOMDIR, the directory of a medium."""
 
@@ -97,7 +98,7 @@ def check_class(attributes: Attributes, meta: Attributes) -> str:
     uid = attributes.text("SOPClassUID") or meta.text("MediaStorageSOPClassUID")
     if not uid:
         refuse_missing("SOPClassUID")
-    if uid not in _ALLOWED:
+    if uid not in RADIOGRAPHS:
         raise InputError(
             Reason.NOT_A_RADIOGRAPH,
             "expected a CR, DX, MG or Secondary Capture image, got the SOP class "

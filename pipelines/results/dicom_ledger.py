@@ -93,6 +93,11 @@ class ObjectLedger:
             with self._path.open("a", encoding="utf-8") as ledger:
                 ledger.write(json.dumps(asdict(film)) + "\n")
 
+    def forget(self, filename: str) -> None:
+        """Remove what is known of a film from memory: its objects have gone elsewhere."""
+        with self._lock:
+            self._films.pop(filename, None)
+
     def finish(self, filenames: Sequence[str]) -> dict[str, object]:
         """Write `objects.csv` and `failures.csv`, and remove objects that are not of these films.
 

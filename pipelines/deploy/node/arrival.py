@@ -59,7 +59,7 @@ def inspect_arrival(path: Path, *, calling_ae: str = "", announced: str | None =
         if damage.reason.outcome is Outcome.SKIPPED:
             raise
         content = _hash(path, 0, None)
-        key = content if announced is None else _key(announced)
+        key = content if announced is None else key_of(announced)
         return Arrival(key, content, 1, Traits(calling_ae=calling_ae), damage)
     check_uid(header.sop_instance_uid)
     if announced not in {None, header.sop_instance_uid}:
@@ -68,7 +68,7 @@ def inspect_arrival(path: Path, *, calling_ae: str = "", announced: str | None =
             "expected the SOP Instance UID that was announced, got another one in the data set",
         )
     return Arrival(
-        _key(header.sop_instance_uid),
+        key_of(header.sop_instance_uid),
         _pixels(path, header),
         header.frames,
         Traits(
@@ -98,7 +98,8 @@ def check_uid(uid: str) -> None:
         )
 
 
-def _key(uid: str) -> str:
+def key_of(uid: str) -> str:
+    """Return what stands for a UID in the database: equal for equal ones, and not the UID."""
     return hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()
 
 

@@ -91,7 +91,7 @@ def trial_settings(bundle: str, data_dir: Path) -> NodeSettings:
         bundle: Name or path.
         data_dir: Where the node keeps its things.
     """
-    return NodeSettings(data_dir.resolve(), (Rule("all", bundle),))
+    return NodeSettings(data_dir.resolve(), (Rule("all", bundle, dicom=(DICOM_KINDS[0],)),))
 
 
 def _read(path: Path) -> tuple[NodeSettings, list[Problem]]:
@@ -292,6 +292,7 @@ def _http(section: Section) -> HttpSettings:
         enabled=section.value("enabled", flag, default.enabled),
         host=section.value("host", host, default.host),
         port=section.value("port", _PORTS, default.port),
+        hosts=section.value("hosts", words(), default.hosts),
     )
     section.end()
     return settings

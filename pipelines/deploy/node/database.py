@@ -45,6 +45,7 @@ CREATE TABLE delivery (
     UNIQUE (film, file, destination)
 ) STRICT;
 CREATE INDEX delivery_by_state ON delivery (destination, state, due);
+CREATE TABLE made (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.deploy.node.arrival import key_of
 from pipelines.deploy.node.database import Database, only
 from pipelines.deploy.node.events import event
 from pipelines.deploy.node.settings import NodeSettings
@@ -12,6 +13,9 @@ from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.node.states import DeliveryState, FilmState
 from pipelines.deploy.node.traits import Traits
 from pipelines.errors import Reason
+
+SUSPECT_STARTS = 2
+"""A film whose prediction was cut off so often is taken alone."""
 
 MOST_STARTS = 5
 """A film that was being predicted so often when the process died is taken for the cause."""
@@ -32,6 +36,19 @@ class QueuedFilm:
     id: str
     frames: int
     starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeObject:
+    """A DICOM object that was made of a film.
+
+    Attributes:
+        file: Its name in the film's folder of results.
+        sop_instance_uid: Its UID.
+    """
+
+    file: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +90,22 @@ class Films:
         self._spool = spool
         self._database = database
 
-    def recover(self) -> None:
+    def recover(self, *, retry_failed: bool = False) -> None:
         """Bring disk and database to one state after a start, however the process ended before.
 
         Films are matched again, since rules may have changed; deliveries that were given up are
         tried again.
+
+        Args:
+            retry_failed: Queue failed films once more.
         """
+        if retry_failed:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "UPDATE film SET state = ?, starts = 0, reason = NULL, message = NULL"
+                    " WHERE state = ?",
+                    (FilmState.UNMATCHED.value, FilmState.FAILED.value),
+                )
         rows = self._database.rows("SELECT * FROM film")
         self._spool.clear_strangers({row["id"] for row in rows})
         for row in rows:
@@ -122,24 +149,35 @@ class Films:
         )
         return str(only(rows)) if rows else None
 
-    def take(self, rule: str, *, after: int, most: int) -> list[QueuedFilm]:
+    def take(self, rule: str, *, after: int, most: int, suspect: bool = False) -> list[QueuedFilm]:
         """Return films that wait for a rule, and note that their prediction begins.
 
         Args:
             rule: Its name.
             after: The place in the queue behind which they stand.
             most: How many at most.
+            suspect: Take those whose prediction was cut off before, which are best taken alone;
+                by default the others.
         """
+        compared = ">=" if suspect else "<"
         with self._database.transaction() as connection:
             rows = connection.execute(
                 "SELECT seq, id, frames, starts FROM film WHERE state = ? AND rule = ? AND seq > ?"
-                " ORDER BY seq LIMIT ?",
-                (FilmState.QUEUED.value, rule, after, most),
+                f" AND starts {compared} ? ORDER BY seq LIMIT ?",
+                (FilmState.QUEUED.value, rule, after, SUSPECT_STARTS, most),
             ).fetchall()
             connection.executemany(
                 "UPDATE film SET starts = starts + 1 WHERE seq = ?", [(row["seq"],) for row in rows]
             )
         return [QueuedFilm(*row) for row in rows]
+
+    def suspect(self, films: Sequence[str]) -> None:
+        """Note of films that one of them has broken the batch that they were in."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE film SET starts = max(starts, ?) WHERE id = ? AND state = ?",
+                [(SUSPECT_STARTS, film, FilmState.QUEUED.value) for film in films],
+            )
 
     def give_back(self, films: Sequence[str]) -> None:
         """Take back that the prediction of films began: the node is stopping in good order."""
@@ -149,15 +187,17 @@ class Films:
                 [(film, FilmState.QUEUED.value) for film in films],
             )
 
-    def finish(self, film: str, files: Sequence[str], *, destinations: Sequence[str]) -> None:
+    def finish(
+        self, film: str, objects: Sequence[MadeObject], *, destinations: Sequence[str]
+    ) -> None:
         """Note that a film was predicted, and what is to be sent where, in one step.
 
         Args:
             film: Its id; its results have reached the disk.
-            files: Names of the objects in its folder of results.
-            destinations: Names of where each is to be sent.
+            objects: What was made of it.
+            destinations: Names of where each object is to be sent.
         """
-        sent = [(film, file, name) for file in files for name in destinations]
+        sent = [(film, made.file, name) for made in objects for name in destinations]
         state = FilmState.PREDICTED if sent else FilmState.DONE
         now = time.time()
         with self._database.transaction() as connection:
@@ -168,6 +208,10 @@ class Films:
                 "INSERT OR IGNORE INTO delivery (film, file, destination, state, due)"
                 " VALUES (?, ?, ?, ?, ?)",
                 [(*each, DeliveryState.WAITING.value, now) for each in sent],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO made VALUES (?)",
+                [(key_of(made.sop_instance_uid),) for made in objects],
             )
 
     def fail(self, film: str, reason: Reason, message: str) -> None:

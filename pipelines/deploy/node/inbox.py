@@ -48,9 +48,10 @@ class Receipt:
 
     Attributes:
         state: `queued`: it is on disk and will be predicted. `duplicate`: the same film is here
-            already. `kept`: it is on disk, but will not be predicted, for the reason given.
-            `refused`: it is not here, for the reason given; who sent it still has to care for it.
-        film: Our id of the film; None if it was refused.
+            already, or it is a result of ours that came back. `kept`: it is on disk, but will not
+            be predicted, for the reason given. `refused`: it is not here, for the reason given;
+            who sent it still has to care for it.
+        film: Our id of the film; None if it is not here.
         reason: Why it was refused, or is kept without a prediction; None otherwise.
         message: The reason in a sentence without patient data.
     """
@@ -168,6 +169,10 @@ class Inbox:
         Raises:
             InputError: UID_CONFLICT if its pixels are others.
         """
+        if self._database.rows("SELECT 1 FROM made WHERE key = ?", (arrival.key,)):
+            # A peer that forwards whatever it gets would send our results round and round.
+            message = "expected a film, got one of our own results; keep it from being sent back"
+            return Receipt(ReceiptState.DUPLICATE, None, Reason.DUPLICATE, message)
         rows = self._database.rows("SELECT id, pixels FROM film WHERE key = ?", (arrival.key,))
         if not rows:
             return None

@@ -1,10 +1,10 @@
 """What the node counts, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 
 class Metrics:
-    """Counters since the start of the process, and gauges, in a registry of their own.
+    """Counters since the start of the process, in a registry of their own.
 
     Attributes:
         registry: What an exporter shows.
@@ -14,8 +14,6 @@ class Metrics:
         delivered: Objects that were delivered, by destination.
         undelivered: Failed attempts to deliver, by destination and reason.
         rejected: Associations that were rejected or ended by the node, by reason.
-        films: Films now, by state.
-        waiting: Objects that wait for delivery, by destination.
     """
 
     def __init__(self) -> None:
@@ -30,13 +28,6 @@ class Metrics:
             "delivery_failures", "Failed attempts to deliver", "destination", "reason"
         )
         self.rejected = self._counter("rejections", "Associations rejected or ended", "reason")
-        self.films = self._gauge("films", "Films now", "state")
-        self.waiting = self._gauge(
-            "waiting_objects", "Objects that wait for delivery", "destination"
-        )
 
     def _counter(self, name: str, said: str, *labels: str) -> Counter:
         return Counter(f"plainfilm_{name}", said, labels, registry=self.registry)
-
-    def _gauge(self, name: str, said: str, *labels: str) -> Gauge:
-        return Gauge(f"plainfilm_{name}", said, labels, registry=self.registry)

@@ -80,11 +80,14 @@ class HttpSettings:
         enabled: Whether there is one.
         host: Address to listen on.
         port: 0 takes a free one.
+        hosts: Names beside localhost that clients may call this machine; requests to others are
+            refused, so that no page of elsewhere can reach it through a browser.
     """
 
     enabled: bool = True
     host: str = LOOPBACK
     port: int = 8080
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

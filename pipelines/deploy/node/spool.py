@@ -34,8 +34,7 @@ class Spool:
         self.work = root / "work"
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            _lock(self._lock)
+            self._lock: int | None = _locked(root / "lock")
             for folder in self.film_folders():
                 folder.mkdir(exist_ok=True)
             self.results.mkdir(exist_ok=True)
@@ -122,15 +121,19 @@ class Spool:
 
     def close(self) -> None:
         """Let another process use the folder."""
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def _lock(handle: int) -> None:
+def _locked(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
         raise
+    return handle
 
 
 def sync_file(path: Path) -> None:

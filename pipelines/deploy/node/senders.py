@@ -1,0 +1,239 @@
+"""How objects get to a destination: by C-STORE, or by STOW-RS."""
+
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import pydicom
+import requests
+from dicomweb_client import DICOMwebClient
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+
+from pipelines.deploy.node.outbox import Parcel
+from pipelines.deploy.node.settings import (
+    DeliverySettings,
+    Destination,
+    StoreDestination,
+    StowDestination,
+    Tls,
+)
+from pipelines.errors import ConfigurationError, Reason
+
+_WRONG_CERTIFICATES = (
+    "expected certificate, key and ca as PEM files that belong together, got others; "
+    "check the files under tls"
+)
+_WARNINGS = range(0xB000, 0xC000)
+_AWAY: frozenset[int] = frozenset(
+    {
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.REQUEST_TIMEOUT,
+    }
+)
+
+
+class AwayError(Exception):
+    """A destination does not answer, or not with an answer of a DICOM service."""
+
+
+class Sender(Protocol):
+    """Brings objects to one destination."""
+
+    def send(self, parcels: Sequence[Parcel]) -> Iterator[tuple[Parcel, Reason | None]]:
+        """Send objects in order.
+
+        Args:
+            parcels: The objects.
+
+        Yields:
+            Each with the reason why it was refused, or None if it has arrived.
+
+        Raises:
+            AwayError: If the destination does not answer; what was not yielded may or may not have
+                arrived and is to be sent again.
+        """
+
+
+def sender_for(destination: Destination, settings: DeliverySettings, *, ae_title: str) -> Sender:
+    """Make what sends to a destination.
+
+    Args:
+        destination: Where to.
+        settings: How long it may take.
+        ae_title: What we are called.
+
+    Raises:
+        ConfigurationError: If an environment variable with a header is missing, or certificates
+            cannot be read.
+    """
+    if isinstance(destination, StoreDestination):
+        return _StoreSender(destination, settings, ae_title)
+    return _StowSender(destination, settings)
+
+
+class _StoreSender:
+    """Sends by C-STORE, many objects over one association."""
+
+    def __init__(
+        self, destination: StoreDestination, settings: DeliverySettings, ae_title: str
+    ) -> None:
+        self._destination = destination
+        self._ae = AE(ae_title)
+        self._ae.acse_timeout = settings.timeout_seconds
+        self._ae.dimse_timeout = settings.timeout_seconds
+        self._ae.network_timeout = settings.timeout_seconds
+        self._ae.connection_timeout = settings.timeout_seconds
+        tls = destination.tls
+        self._tls = None if tls is None else (client_context(tls), destination.host)
+
+    def send(self, parcels: Sequence[Parcel]) -> Iterator[tuple[Parcel, Reason | None]]:
+        readable = []
+        for parcel in parcels:
+            try:
+                readable.append((parcel, pydicom.dcmread(parcel.path, stop_before_pixels=True)))
+            except OSError:
+                yield parcel, Reason.FILE_UNREADABLE
+        if readable:
+            association = self._associate({str(header.SOPClassUID) for _, header in readable})
+            try:
+                for parcel, _ in readable:
+                    yield parcel, self._store(association, parcel)
+            finally:
+                if association.is_established:
+                    association.release()
+
+    def _associate(self, classes: set[str]) -> Association:
+        self._ae.requested_contexts = []
+        for sop_class in sorted(classes):
+            self._ae.add_requested_context(
+                sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+            )
+        association = self._ae.associate(
+            self._destination.host,
+            self._destination.port,
+            ae_title=self._destination.ae_title,
+            tls_args=self._tls,
+        )
+        if not association.is_established:
+            raise AwayError
+        return association
+
+    @staticmethod
+    def _store(association: Association, parcel: Parcel) -> Reason | None:
+        try:
+            answer = association.send_c_store(parcel.path)
+        except ValueError:  # no accepted presentation context for its class
+            return Reason.DESTINATION_REFUSED
+        except (RuntimeError, OSError):
+            raise AwayError from None
+        status = answer.get("Status")
+        if status is None:
+            raise AwayError
+        taken = status == 0 or status in _WARNINGS
+        return None if taken else Reason.DESTINATION_REFUSED
+
+
+class _StowSender:
+    """Sends by STOW-RS, one object a request."""
+
+    def __init__(self, destination: StowDestination, settings: DeliverySettings) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        if destination.ca is not None:
+            session.verify = str(destination.ca)
+        headers = {
+            name: _from_environment(destination.name, variable)
+            for name, variable in destination.headers.items()
+        }
+        self._client = DICOMwebClient(
+            destination.url, session=session, headers=headers, timeout=settings.timeout_seconds
+        )
+        self._client.set_http_retry_params(retry=False)
+
+    def send(self, parcels: Sequence[Parcel]) -> Iterator[tuple[Parcel, Reason | None]]:
+        for parcel in parcels:
+            yield parcel, self._store(parcel)
+
+    def _store(self, parcel: Parcel) -> Reason | None:
+        try:
+            answer = self._client.store_instances([pydicom.dcmread(parcel.path)])
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code in _AWAY:
+                raise AwayError from None
+            return Reason.DESTINATION_REFUSED
+        except requests.RequestException:
+            raise AwayError from None
+        except FileNotFoundError:
+            return Reason.FILE_UNREADABLE
+        except ValueError:  # an answer that is none of a DICOM service
+            raise AwayError from None
+        return Reason.DESTINATION_REFUSED if answer.get("FailedSOPSequence") else None
+
+
+def _from_environment(destination: str, variable: str) -> str:
+    value = os.environ.get(variable)
+    if value is None:
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected the environment variable {variable} for the destination '{destination}', "
+            "got none; set it before the node starts",
+        )
+    return value
+
+
+class _PatientContext(ssl.SSLContext):
+    """Shakes hands with a client when it is first read from, in the thread of its association.
+
+    pynetdicom would do it in the thread that takes connections, where a client that says nothing
+    keeps all others out.
+    """
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(*arguments, **options | {"do_handshake_on_connect": False})
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """Make the TLS settings of a connection that we open.
+
+    Args:
+        tls: Certificates.
+
+    Raises:
+        ConfigurationError: If they cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+    except OSError:  # a wrong certificate is one too
+        raise ConfigurationError(Reason.CONFIGURATION, _WRONG_CERTIFICATES) from None
+    return context
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """Make the TLS settings of connections that we take.
+
+    Args:
+        tls: Certificates; with a `ca`, clients must have one that it has signed.
+
+    Raises:
+        ConfigurationError: If they cannot be read.
+    """
+    context = _PatientContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+        if tls.ca is not None:
+            context.load_verify_locations(tls.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError:  # a wrong certificate is one too
+        raise ConfigurationError(Reason.CONFIGURATION, _WRONG_CERTIFICATES) from None
+    return context

@@ -1,0 +1,73 @@
+"""A node that is killed at any point loses no film and sends no result twice."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from bundle_fixture import write_dicom, write_tiny_bundle
+from node_fixture import Archive, dicom_archive, free_port, send, wait_until
+from process_fixture import Command
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+def write_configuration(folder: Path, archive: Archive) -> tuple[Path, int]:
+    bundle = write_tiny_bundle(folder / "tiny")
+    port = free_port()
+    content = {
+        "data_dir": "data",
+        "dicom": {"port": port},
+        "http": {"enabled": False},
+        "rules": [{"bundle": str(bundle.root), "dicom": "sr", "destinations": "archive"}],
+        "destinations": {
+            "archive": {"ae_title": "ARCHIVE", "host": "127.0.0.1", "port": archive.port}
+        },
+        "delivery": {"first_wait_seconds": 0.05, "longest_wait_seconds": 0.2},
+        "limits": {"free_disk_mb": 0},
+    }
+    path = folder / "node.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return path, port
+
+
+def started(path: Path) -> Command:
+    command = Command("serve", path)
+    wait_until(lambda: "node_ready" in command.said[1] or command.poll() is not None)
+    assert command.poll() is None, command.said
+    return command
+
+
+def test_kills_at_four_points_lose_and_double_nothing(tmp_path):
+    films = [
+        write_dicom(tmp_path / "films" / f"{n}.dcm", seed=n, name="CANARY^NAME") for n in range(12)
+    ]
+    said = ""
+    with dicom_archive() as archive:
+        path, port = write_configuration(tmp_path, archive)
+        points = ("film_queued", "film_predicted", "delivered ", None)
+        for number, point in enumerate(points):
+            with started(path) as command:
+                sent = films[number * 3 : number * 3 + 3]
+                assert send(port, sent) == [0] * 3
+                if point is not None:
+                    wait_until(lambda at=point: at in command.said[1])
+                    command.kill()
+                else:
+                    wait_until(lambda: len(set(archive.uids)) == len(films))
+                    command.terminate()
+                    assert command.wait(60).returncode == 0
+                said += command.said[1]
+    assert Counter(archive.uids).most_common(1)[0][1] <= 2, (
+        "sent again only where a kill cut it off"
+    )
+    results = list((tmp_path / "data" / "results").iterdir())
+    assert len(results) == 12
+    assert all(len(list(each.glob("sr-*.dcm"))) == 1 for each in results)
+    uids = {
+        json.loads((each / "prediction.json").read_text())["weights_sha256"] for each in results
+    }
+    assert len(uids) == 1
+    assert "CANARY" not in said
+    assert "node_stopped" in said
