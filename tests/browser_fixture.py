@@ -47,11 +47,11 @@ def chromium(profile: Path) -> Iterator:
 
 
 class Page:
-    """A report in a browser; every question waits until the page answers it."""
+    """A page in a browser, of a file or an address; every question waits until it answers."""
 
-    def __init__(self, driver, path: Path) -> None:
+    def __init__(self, driver, where: Path | str) -> None:
         self.driver = driver
-        driver.get(path.resolve().as_uri())
+        driver.get(where if isinstance(where, str) else where.resolve().as_uri())
         self.until("return document.documentElement.dataset.ready === 'true'")
 
     def until(self, script: str, *arguments: object):

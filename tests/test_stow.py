@@ -9,13 +9,8 @@ import pytest
 from bundle_fixture import write_dicom
 from corpus import dicom_broken_cases
 from pydicom.dataset import Dataset
-from web_fixture import CANARIES, PATIENT, PATIENT_ID, says, tiny_predictor, web_client
+from web_fixture import CANARIES, PATIENT, PATIENT_ID, Node, says, tiny_predictor, web_client
 
-from pipelines.deploy.node.database import Database
-from pipelines.deploy.node.inbox import Inbox
-from pipelines.deploy.node.metrics import Metrics
-from pipelines.deploy.node.settings import LimitSettings, NodeSettings, Rule
-from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.web.limits import Limits
 
 RELATED = 'multipart/related; type="application/dicom"; boundary=here'
@@ -25,26 +20,6 @@ STUDIES = "/dicom-web/studies"
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     return tiny_predictor(tmp_path_factory.mktemp("bundles") / "tiny")
-
-
-class Node:
-    """A node's inbox without what empties it."""
-
-    def __init__(self, folder, **limits):
-        limits = {"free_disk_mb": 0, **limits}
-        rules = (Rule("all", "tiny", modality=("DX",)),)
-        settings = NodeSettings(folder / "data", rules, limits=LimitSettings(**limits))
-        self.folder = settings.data_dir
-        self.spool = Spool(settings.data_dir)
-        self.database = Database(settings.data_dir / "node.sqlite")
-        self.inbox = Inbox(settings, self.spool, self.database, Metrics())
-
-    def stored(self):
-        return {path.read_bytes() for path in self.folder.rglob("*.dcm")}
-
-    def close(self):
-        self.database.close()
-        self.spool.close()
 
 
 @pytest.fixture

@@ -7,6 +7,11 @@ from pathlib import Path
 from bundle_fixture import one_torch_thread, write_tiny_bundle
 from starlette.testclient import TestClient
 
+from pipelines.deploy.node.database import Database
+from pipelines.deploy.node.inbox import Inbox
+from pipelines.deploy.node.metrics import Metrics
+from pipelines.deploy.node.settings import LimitSettings, NodeSettings, Rule
+from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.web.app import create_app
 from pipelines.inference.predictor import Predictor
 
@@ -35,3 +40,23 @@ def says(answer, status: int, reason: str) -> bool:
     assert set(answer.json()) == {"reason", "message"}
     assert answer.json()["message"].startswith("expected ")
     return True
+
+
+class Node:
+    """A node's inbox without what empties it."""
+
+    def __init__(self, folder, **limits):
+        limits = {"free_disk_mb": 0, **limits}
+        rules = (Rule("all", "tiny", modality=("DX",)),)
+        settings = NodeSettings(folder / "data", rules, limits=LimitSettings(**limits))
+        self.folder = settings.data_dir
+        self.spool = Spool(settings.data_dir)
+        self.database = Database(settings.data_dir / "node.sqlite")
+        self.inbox = Inbox(settings, self.spool, self.database, Metrics())
+
+    def stored(self):
+        return {path.read_bytes() for path in self.folder.rglob("*.dcm")}
+
+    def close(self):
+        self.database.close()
+        self.spool.close()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.errors import InputError
+from pipelines.files import read_json_object
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.engine import TorchEngine
@@ -56,6 +57,7 @@ class Predictor:
         guard: Marks films that do not belong; None where nothing does.
         reader: How long `predict` lets a film take to be read.
         model: Which bundle, version and weights these are, as `summary.json` says it.
+        task: What is predicted, in words.
     """
 
     preprocessing: Transform
@@ -64,6 +66,7 @@ class Predictor:
     guard: GuardMark | None = None
     reader: ReaderPool = field(default_factory=ReaderPool)
     model: Mapping[str, object] = field(default_factory=dict)
+    task: str = ""
 
     @classmethod
     def from_bundle(
@@ -101,6 +104,7 @@ class Predictor:
             next((each for each in additions if isinstance(each, GuardMark)), None),
             configuration.build("reader"),
             about_model(bundle.root, engine),
+            str(read_json_object(bundle.metadata).get("task", "")),
         )
 
     def prepare(self, radiograph: Radiograph, *, filename: str = "") -> PreparedFilm:

@@ -88,7 +88,7 @@ class Seeing:
             name: _resized(on_film(heat, film.placement, small), small)
             for name, heat in explanation.heats.items()
         }
-        return Seen(heats, scale="the largest weight for the class that was called")
+        return Seen(heats, scale="largest weight")
 
     def _error(self, answer: Answer) -> Seen:
         point = self._predictor.postprocessing.operating_point

@@ -49,7 +49,7 @@ class Answers:
     def about(self) -> dict[str, object]:
         """What the page and `/status` say of the bundle."""
         kind = self.predictor.postprocessing.record.__name__
-        return {**self.predictor.model, "record": kind}
+        return {**self.predictor.model, "task": self.predictor.task, "record": kind}
 
     def __call__(self, upload: Upload, wishes: Wishes) -> dict[str, object]:
         """Answer a film; its upload is closed when it has been read.

@@ -19,6 +19,7 @@ from pipelines.deploy.web.desk import Desk, TimedReading
 from pipelines.deploy.web.films import Films
 from pipelines.deploy.web.limits import Limits
 from pipelines.deploy.web.metrics import Metrics
+from pipelines.deploy.web.pages import page_router
 from pipelines.deploy.web.request_errors import BadRequestError, RequestError, RequestReason
 from pipelines.deploy.web.shield import LOCAL_HOSTS, Shield
 from pipelines.deploy.web.stow import Storing
@@ -81,6 +82,7 @@ def create_app(
     )
     _say_problems(app)
     films = Films(answers, desk=desk, limits=limits, metrics=metrics, reading=reading)
+    app.include_router(page_router())
     app.include_router(films.router())
     if inbox is not None:
         app.include_router(Storing(inbox, limits).router())
@@ -135,7 +137,7 @@ def _add_status(
             "plainfilm_version": pipelines.__version__,
             "use": USE,
             "seconds_up": round(time.monotonic() - started),
-            "bundles": [answer.about for answer in answers.values()],
+            "bundles": [{"name": name, **each.about} for name, each in answers.items()],
             "films": {"held": desk.taken, "places": desk.places},
             "node": None if node_status is None else dict(node_status()),
         }
