@@ -127,7 +127,7 @@ def test_a_uid_that_leads_elsewhere_stores_nothing_and_is_not_repeated(
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     answer = store(client, content)
     assert answer.status_code == 409
-    assert failures(answer) == [0xC000]
+    assert failures(answer) == [0x0117]
     assert "CANARY" not in answer.text
     assert not node.stored()
     after = {path for path in tmp_path.rglob("*") if path.is_file()}

@@ -74,7 +74,9 @@ def _predictors(settings: NodeSettings) -> Mapping[str, Predictor]:
     for rule in settings.rules:
         bundle = find_bundle(rule.bundle)
         if bundle.name not in predictors:
-            predictors[bundle.name] = Predictor.from_bundle(bundle, rule.overrides)
+            predictors[bundle.name] = Predictor.from_bundle(
+                bundle, rule.overrides, overlays=rule.overlays
+            )
     return predictors
 
 
