@@ -14,7 +14,7 @@ import pipelines
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
 from pipelines.refusal_text import refusal_text, root_cause
-from pipelines.verbs import data, folds, looking, runs, serve, use
+from pipelines.verbs import data, folds, looking, privacy, runs, serve, use
 from pipelines.verbs.options import ExitStatus
 
 EXIT_STATUS = """exit status:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _how_to_go_on(given: Sequence[str]) -> str:
-    if {"train", "cross-validate", "predict"} & {*given}:
+    if {"train", "cross-validate", "predict", "deidentify"} & {*given}:
         return "the same command goes on where it was"
     return "nothing half-written is left"
 
@@ -121,6 +121,6 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         added.set_defaults(run=run)
         return added
 
-    for group in (looking, data, runs, folds, use, serve):
+    for group in (looking, data, runs, folds, use, privacy, serve):
         group.add(verb)
     return parser, dict(choices.choices)

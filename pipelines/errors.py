@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NOT_AN_IMAGE = "not_an_image"
     EMPTY_FILE = "empty_file"
     NOT_A_RADIOGRAPH = "not_a_radiograph"
+    NOT_DICOM = "not_dicom"
     DICOMDIR = "dicomdir"
     DUPLICATE = "duplicate"
     LINK_OUTSIDE_ROOT = "link_outside_root"
@@ -78,6 +79,7 @@ _SKIPS = frozenset(
         Reason.NOT_AN_IMAGE,
         Reason.EMPTY_FILE,
         Reason.NOT_A_RADIOGRAPH,
+        Reason.NOT_DICOM,
         Reason.DICOMDIR,
         Reason.DUPLICATE,
         Reason.LINK_OUTSIDE_ROOT,

@@ -39,7 +39,10 @@ DEPTH = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}
 
 # Where else a library may be imported than nowhere, as beginnings of paths below the package.
 ALONE = {
-    "pydicom": ("ingest/dicom", "results/dicom_", "datasets/phantoms/", "deploy/node/"),
+    "pydicom": (
+        *("ingest/dicom", "results/dicom_", "datasets/phantoms/"),
+        *("deploy/node/", "deploy/deidentify/"),
+    ),
     "highdicom": ("results/dicom_",),
     "ignite": ("training/",),
     "monai.engines": ("training/",),
