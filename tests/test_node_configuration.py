@@ -122,6 +122,12 @@ def test_the_first_rule_that_takes_a_film_decides_whatever_the_case(tmp_path):
         ("ARCHIVE_TOKEN", "Bearer abc", 32, "the name of an environment variable"),
         ("https://archive.example", "https://me:pw@archive.example", 31, "without a user"),
         ("attempts: 3", "attempts: 0", 33, "a whole number from 1 to 1000"),
+        (
+            "  - bundle: hand",
+            "  - name: children\n    bundle: hand",
+            17,
+            "of its own for each rule",
+        ),
         ("done_hours: 0", "done_hours: soon", 36, "a number from 0 to 876000"),
         ("data_dir: kept", "datadir: kept", 2, "is 'datadir' meant?"),
     ],

@@ -53,6 +53,10 @@ QUICK = DeliverySettings(3, 0.05, 0.2, 10)
 def no_network(monkeypatch):
     monkeypatch.setattr(Worker, "load", lambda _: None)
     monkeypatch.setattr(Worker, "run", lambda _: None)
+
+
+@pytest.fixture
+def sockets_are_collected():
     yield
     gc.collect()
 
@@ -110,6 +114,7 @@ def test_two_destinations_get_every_object_once(tmp_path, monkeypatch, caplog):
     assert not any(uid in caplog.text for uid in uids)
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_a_destination_that_is_away_is_waited_for_and_holds_up_no_other(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     port = free_port()
@@ -173,6 +178,7 @@ def test_an_answer_over_http_says_whether_to_wait_or_to_give_up(tmp_path, caplog
     assert reason in caplog.text
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_a_class_that_a_destination_does_not_know_is_refused(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with dicom_archive(classes=["1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.1"]) as pacs:
@@ -185,6 +191,7 @@ def test_a_class_that_a_destination_does_not_know_is_refused(tmp_path, caplog):
         node.stop()
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_a_result_whose_file_is_gone_is_given_up_alone(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     port = free_port()
@@ -233,6 +240,7 @@ def certificates(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_tls_both_ways_and_nobody_without_a_certificate(tmp_path, certificates):
     cert, key = certificates / "cert.pem", certificates / "key.pem"
     tls = Tls(cert, key, cert)

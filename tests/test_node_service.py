@@ -1,11 +1,13 @@
 """A node answers: films come by C-STORE, each is predicted once, and nothing stops the others."""
 
+import contextlib
 import gc
 import json
 import logging
 import socket
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +33,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def sockets_are_collected() -> Iterator[None]:
     yield
     gc.collect()
@@ -106,6 +108,19 @@ def test_films_are_answered_as_predict_answers_them(node, bundle, tmp_path, capl
     assert not [path for path in (node.settings.data_dir / "work").rglob("*") if path.is_file()]
 
 
+def test_two_clients_at_once_with_some_films_in_common(node, tmp_path):
+    films = write_films(tmp_path / "films", 20)
+    with ThreadPoolExecutor(2) as clients:
+        first = clients.submit(send, node.dicom_port, films[:12], calling="ROOM1")
+        second = clients.submit(send, node.dicom_port, films[8:][::-1], calling="ROOM2")
+        assert first.result() == second.result() == [0] * 12
+    wait_until(lambda: settled(node))
+    assert node.films.counts()[FilmState.DONE] == 20
+    assert len(results(node)) == 20
+    answers = {each["predictions"][0]["confidence"] for each in results(node)}
+    assert len(answers) > 15, "each film has an answer of its own"
+
+
 @pytest.mark.parametrize(
     ("calling", "called", "reason"),
     [("OTHER", "PLAINFILM", 3), ("ELSEWHERE", "PLAINFILM", 3), ("ROOM1", "PACS", 7)],
@@ -160,6 +175,7 @@ def test_each_refusal_has_its_status(settings, tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "films"]
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_what_is_no_radiograph_gets_no_context(node):
     entity = associate(node.dicom_port).ae
     entity.requested_contexts = []
@@ -196,6 +212,7 @@ def test_an_object_beyond_the_limit_is_cut_off_and_the_node_goes_on(
     node.stop()
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_an_association_that_drops_half_way_leaves_nothing(settings, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(Worker, "load", lambda _: None)
@@ -311,8 +328,37 @@ def test_what_is_wrong_with_a_bundle_is_said_before_anything_listens(settings, b
     Node(settings).stop()
 
 
+@pytest.mark.usefixtures("sockets_are_collected")
 def test_a_port_that_is_taken_is_said(settings, node, monkeypatch):
     monkeypatch.setattr(Worker, "load", lambda _: None)
     other = replace(settings, data_dir=settings.data_dir.with_name("other"))
     with pytest.raises(ConfigurationError, match="expected to listen for DICOM"):
         Node(replace(other, dicom=replace(LISTEN, port=node.dicom_port)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes(range(256)) * 40,
+        struct.pack(">BBL", 1, 0, 200) + b"\x00\x01\x00\x00" + b"A" * 196,
+        struct.pack(">BBL", 4, 0, 100) + b"\xff" * 100,
+        struct.pack(">BBL", 1, 0, 900) + b"cut off",
+    ],
+)
+def test_a_client_that_speaks_no_dicom_harms_nobody(settings, monkeypatch, capfd, said):
+    monkeypatch.setattr(Worker, "load", lambda _: None)
+    monkeypatch.setattr(Worker, "run", lambda _: None)
+    node = Node(settings)
+    with socket.create_connection(("127.0.0.1", node.dicom_port)) as rude:
+        rude.sendall(said)
+        rude.shutdown(socket.SHUT_WR)
+        rude.settimeout(30)
+        with contextlib.suppress(OSError):
+            while rude.recv(1000):
+                pass
+    association = associate(node.dicom_port)
+    assert association.send_c_echo().Status == 0
+    association.release()
+    node.stop()
+    assert capfd.readouterr().err == ""

@@ -57,11 +57,12 @@ def serve(options: argparse.Namespace) -> ExitStatus:
         )
     else:
         settings = read_node(existing(options.configuration))
-    from pipelines.deploy.node.events import log_events, quiet_libraries
+    from pipelines.deploy.node.events import log_events, quiet_libraries, say_nothing_else
     from pipelines.progress import configure_logging
 
     configure_logging(debug=options.debug)
     quiet_libraries()
+    say_nothing_else()
     log_events(sys.stderr)
     from pipelines.deploy.node.service import serve as serve_node
 

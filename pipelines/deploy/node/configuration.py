@@ -129,6 +129,9 @@ class _Reader:
             self._rule(section, f"rule {index}", destinations)
             for index, section in enumerate(top.sections("rules"), start=1)
         )
+        names = [rule.name for rule in rules]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            top.complain("rules", f"expected a name of its own for each rule, got '{name}' twice")
         if not rules:
             top.complain("rules", "expected at least one rule: - {bundle: NAME}")
         settings = NodeSettings(

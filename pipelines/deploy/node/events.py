@@ -6,13 +6,14 @@ that speak DICOM print values of headers, so what they log is dropped.
 
 import logging
 import re
+import threading
 import time
 import warnings
 from typing import TextIO
 
 _LOGGER = logging.getLogger("pipelines.deploy.node")
 _UNSAFE = re.compile(r"[^\w.:/+-]")
-_TALKATIVE = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "highdicom")
+_TALKATIVE = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "highdicom", "uvicorn")
 
 
 def event(name: str, *, level: int = logging.INFO, **facts: object) -> None:
@@ -41,6 +42,14 @@ def quiet_libraries() -> None:
         warnings.filterwarnings("ignore", module=rf"{module}\b.*")
 
 
+def say_nothing_else() -> None:
+    """Drop warnings, and what a thread that breaks would print: both may quote headers."""
+    warnings.simplefilter("ignore")
+    threading.excepthook = lambda broken: event(
+        "thread_broken", level=logging.ERROR, error=broken.exc_type.__name__
+    )
+
+
 def log_events(stream: TextIO) -> None:
     """Write events to a stream, each with its time in UTC.
 
@@ -48,7 +57,9 @@ def log_events(stream: TextIO) -> None:
         stream: Such as standard error.
     """
     handler = logging.StreamHandler(stream)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     _LOGGER.handlers = [handler]

@@ -77,7 +77,13 @@ class Model:
         if found is None:
             return []
         for missing in found.missing:
-            event("object_missing", kind=missing.kind.value, reason=missing.reason.value)
+            event(
+                "object_missing",
+                level=logging.WARNING,
+                film=filename.partition(".")[0],
+                kind=missing.kind.value,
+                reason=missing.reason.value,
+            )
         return [(self.folder / FOLDER / each.file, each.sop_instance_uid) for each in found.objects]
 
     def clear(self) -> None:

@@ -1,6 +1,7 @@
 """The store SCP: who may call, what is taken, and an answer that holds once it is given."""
 
 import logging
+import socket
 import ssl
 import threading
 
@@ -97,21 +98,24 @@ class Receiver:
         self._server.shutdown()
 
     def _opened(self, event: Event) -> None:
-        """Bound what one connection may make us wait for or hold."""
+        """Bound what one connection may make us wait for or hold, and read it in large pieces.
+
+        pynetdicom reads as much as the client announces, up to 4 GB, 4 kB at a time.
+        """
         transport = event.assoc.dul.socket
         if transport is None or transport.socket is None:
             return
-        transport.socket.settimeout(self._settings.timeout_seconds)
-        receive = transport.recv
+        connection = transport.socket
+        connection.settimeout(self._settings.timeout_seconds)
         limit = max(self._settings.max_pdu, _LONGEST_REQUEST)
 
-        def bounded(size: int) -> bytearray:
+        def receive(size: int) -> bytearray:
             if size > limit:
                 self._reject(event.assoc, Reason.TOO_LARGE)
                 raise OSError
-            return receive(size)
+            return _read(connection, size)
 
-        setattr(transport, "recv", bounded)  # noqa: B010 - pynetdicom has no hook for this
+        setattr(transport, "recv", receive)  # noqa: B010 - pynetdicom has no hook for this
 
     def _requested(self, event: Event) -> None:
         requestor = event.assoc.requestor
@@ -180,6 +184,16 @@ class Receiver:
 
 _SMALL = 4_096
 """Bytes that a released association may have received since its last message."""
+
+
+def _read(connection: socket.socket, size: int) -> bytearray:
+    """Read so many bytes; fewer where the other side has closed the connection."""
+    received = bytearray(size)
+    view, length = memoryview(received), 0
+    while length < size and (count := connection.recv_into(view[length:])):
+        length += count
+    view.release()
+    return received[:length] if length < size else received
 
 
 def _calling(association: Association) -> str:

@@ -1,5 +1,6 @@
 """The running node: everything started in order, stopped in order, and its status."""
 
+import logging
 import shutil
 import signal
 import threading
@@ -23,7 +24,7 @@ from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.node.states import DeliveryState
 from pipelines.deploy.node.status import NodeStatus, StatusCollector
 
-_PURGE_SECONDS = 600.0
+_PURGE_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
 
@@ -48,6 +49,14 @@ class Node:
         for courier in self._couriers:
             courier.start()
         StatusCollector(self.status, self.metrics.registry)
+        for name, count in self.outbox.counts(DeliveryState.WAITING).items():
+            if name not in settings.destinations:
+                event(
+                    "destination_unknown",
+                    level=logging.WARNING,
+                    destination=name,
+                    waiting_objects=count,
+                )
         event(
             "node_ready",
             ae_title=settings.dicom.ae_title,
