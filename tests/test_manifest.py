@@ -7,6 +7,8 @@ from bundle_fixture import write_png, write_tiny_bundle, write_weights
 
 from pipelines.cli import main
 from pipelines.deploy.export import export_bundle
+from pipelines.deploy.node.prediction import Model
+from pipelines.deploy.node.settings import BatchSettings, Rule
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.batch import predict_folder
 from pipelines.workflows.bundle import Bundle
@@ -49,6 +51,7 @@ def test_whatever_uses_a_changed_bundle_refuses_it(bundle, tmp_path):
         lambda: predict_folder(bundle, tmp_path, tmp_path / "out", overrides={}),
         lambda: export_bundle(bundle, output=tmp_path / "x.ts"),
         lambda: evaluate(bundle, data=tmp_path),
+        lambda: Model(Rule("any", str(bundle.root)), BatchSettings(), tmp_path / "out"),
     )
     for use in uses:
         with pytest.raises(ConfigurationError, match=r"models/model\.pt") as refused:

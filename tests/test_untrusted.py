@@ -101,6 +101,10 @@ PLANTED = {
     "home": ("inference.json", "output_dir", "~/.ssh"),
     "parent": ("inference.json", "weights", "models/../../other/model.pt"),
     "parent in training": ("train.json", "output_dir", "$@bundle_root + '/../../../etc'"),
+    "writing beside the output": ("extra.json", "postprocessing::output_dir", "bundles"),
+    "writing by a detour": ("train.json", "checkpoint_dir", "bundles"),
+    "writing by reference": ("extra.json", "explainer", {"output_dir": "@dataset_dir"}),
+    "weights from the hub": ("train.json", "pretrained", "hf://somebody/model"),
     "address": ("inference.json", "weights", "https://example.org/model.pt"),
     "weights from elsewhere": (
         "extra.json",
@@ -217,6 +221,23 @@ def test_links_code_and_strange_files_are_refused(bundle, tmp_path):
     os.mkfifo(bundle.root / "pipe.json")
     found = {each.partition(":")[0] for each in said(bundle)}
     assert {"docs/link.md", "scripts", "torch.py", "pipe.json"} <= found
+
+
+def test_yaml_that_repeats_itself_is_refused(bundle):
+    """Nine lines that would be a thousand million values."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (bundle.configs / "extra.yaml").write_text("\n".join(lines))
+    assert any("without aliases" in each for each in said(bundle))
+
+
+def test_a_configuration_that_stands_elsewhere_is_refused_too(bundle):
+    """It could be named as an overlay, by its path."""
+    evil = '{"x": "$exit()", "y": {"_target_": "os.system"}}'
+    (bundle.root / "docs" / "evil.json").write_text(evil)
+    found = said(bundle)
+    assert len(found) == 2
+    assert all(each.startswith("docs/evil.json") for each in found)
 
 
 def test_deep_nesting_is_refused(bundle):

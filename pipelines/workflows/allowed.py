@@ -88,6 +88,14 @@ ALLOWED_MODES = ("default", "callable")
 FETCHING_ARGUMENTS = frozenset({"pretrained"})
 """Arguments of MONAI's networks that fetch weights from elsewhere; they may be false alone."""
 
+WRITING_ARGUMENTS = frozenset(
+    ["cache_dir", "checkpoint_dir", "directory", "log_dir", "output_dir", "problems_file", "report"]
+)
+"""Arguments that say where something is written."""
+
+OUTPUT_REFERENCES = frozenset({"@output_dir", "@checkpoint_dir", "@log_dir"})
+"""What they may refer to; `checkpoint_dir` and `log_dir` at the top are among them themselves."""
+
 _TRAINING_EXPRESSIONS = tuple(
     map(
         re.compile,

@@ -9,12 +9,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pipelines.workflows.allowed import (
     ALLOWED_MODES,
     ALLOWED_TARGETS,
     FETCHING_ARGUMENTS,
+    OUTPUT_REFERENCES,
+    WRITING_ARGUMENTS,
     is_training_expression,
 )
 from pipelines.workflows.bundle import SUFFIXES, Bundle
@@ -36,6 +38,9 @@ _HARMLESS = (".json", ".yaml", ".yml", ".conf", ".md", ".txt", ".csv", ".png", "
 _WITHOUT_SUFFIX = ("LICENSE", "NOTICE", ".gitignore", ".gitattributes")
 _CODE = {".ts": "TorchScript", ".pkl": "a pickle", ".onnx": "an exported network"}
 _MOST_CONFIG_BYTES = 4_000_000
+_DATA = "metadata of other files"
+"""Stands for the name of a file that is no configuration, and could be named as an overlay."""
+
 _LEADS_OUT = re.compile(r"[/~\\]|[A-Za-z]:[\\/]|[A-Za-z][A-Za-z0-9+.-]*://")
 _LOGGING = {
     "loggers": ("keys",),
@@ -106,7 +111,7 @@ def _about_content(path: Path, name: str) -> Iterator[Problem]:
             yield Problem(name, "", complaint)
     elif suffix == ".conf":
         yield from _about_logging(path, name)
-    elif PurePosixPath(name).parent.as_posix() == "configs" and suffix in SUFFIXES:
+    elif suffix in SUFFIXES:
         yield from _about_config(path, name)
 
 
@@ -114,16 +119,31 @@ def _about_config(path: Path, name: str) -> Iterator[Problem]:
     if path.stat().st_size > _MOST_CONFIG_BYTES:
         yield Problem(name, "", f"expected at most {_MOST_CONFIG_BYTES} bytes, got more")
         return
+    if path.suffix.lower() != ".json" and _has_aliases(path):
+        yield Problem(name, "", "expected YAML without aliases, got some; they can make it endless")
+        return
     try:
         document = read_document(path, name)
-        places = [("", document.content), *walk(document.content)]
+        places = list(walk(document.content))
     except RecursionError:
         yield Problem(name, "", "expected a configuration, got one nested too deep")
         return
-    yield from document.problems
+    is_config = name.startswith("configs/")
+    yield from document.problems if is_config else ()
     for place, value in places:
-        for message in _about_value(place, value, path.stem):
+        for message in _about_value(place, value, path.stem if is_config else _DATA):
             yield Problem(name, place, message, document.line_of(place))
+
+
+def _has_aliases(path: Path) -> bool:
+    """Whether a YAML file uses a part of itself again; one that cannot be scanned has none."""
+    import yaml
+
+    try:
+        with path.open(encoding="utf-8") as content:
+            return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
 
 
 def _about_value(place: str, value: object, stem: str) -> Iterator[str]:
@@ -139,11 +159,20 @@ def _about_value(place: str, value: object, stem: str) -> Iterator[str]:
         yield f"expected _mode_ {' or '.join(ALLOWED_MODES)}, got another"
     elif last in FETCHING_ARGUMENTS and value is not None and value is not False:
         yield f"expected {last}: false, got a value that may fetch weights from elsewhere"
+    elif last in WRITING_ARGUMENTS and place != "output_dir" and _writes_elsewhere(value):
+        yield f"expected {last} in @output_dir, got {str(value)[:80]!r}"
+
+
+def _writes_elsewhere(value: object) -> bool:
+    """Whether an argument that is written to is anything but the output folder, or in it."""
+    if not isinstance(value, str):
+        return False
+    return value not in OUTPUT_REFERENCES and not value.startswith("$@output_dir + '/")
 
 
 def _about_text(place: str, text: str, stem: str) -> Iterator[str]:
     if text.startswith("$"):
-        if stem.startswith(("inference", "metadata")):
+        if stem.startswith(("inference", "metadata", _DATA)):
             yield "expected no $ expression in what is used for inference, got one"
         elif not is_training_expression(text):
             yield (
@@ -152,7 +181,7 @@ def _about_text(place: str, text: str, stem: str) -> Iterator[str]:
             )
     elif text.startswith("%"):
         yield "expected no % macro, got one; it may read any file"
-    elif stem != "metadata" and not place.endswith("_desc_") and _leads_out(text):
+    elif stem not in {"metadata", _DATA} and not place.endswith("_desc_") and _leads_out(text):
         yield f"expected a name inside the bundle's folder, got {text[:80]!r}, which leads out"
 
 
