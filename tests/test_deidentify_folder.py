@@ -4,6 +4,10 @@ import csv
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 import zlib
 from collections import Counter
@@ -155,6 +159,28 @@ def test_a_killed_run_goes_on_and_ends_the_same(source, tmp_path, monkeypatch):
     assert {n: c for n, c in made.items() if n[0] != "."} == {
         n: c for n, c in whole.items() if n[0] != "."
     }
+
+
+def test_a_process_that_is_killed_leaves_whole_films_alone(tmp_path):
+    """By the operating system, at any moment: the same command then ends as if nothing were."""
+    source, output, key = tmp_path / "in", tmp_path / "out", tmp_path / "key"
+    source.mkdir()
+    for number in range(150):
+        save(source / f"{number}.dcm", film(PatientID=f"P{number % 7}"))
+    command = [sys.executable, "-m", "pipelines", "deidentify", source, output, "--key", key]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(output.rglob("*.dcm"))) < 5:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    made = [path for path in output.rglob("*.dcm") if path.name[0] != "."]
+    assert 3 < len(made) < 150
+    for path in made:
+        assert pydicom.dcmread(path).PixelData == GREY12.tobytes()
+    assert main(list(map(str, command[3:]))) == 0
+    deidentify_folder(Export(source, tmp_path / "whole", open_key(key)[0]))
+    same = {name: each for name, each in files(output).items() if name[0] != "."}
+    assert same == {n: each for n, each in files(tmp_path / "whole").items() if n[0] != "."}
 
 
 def test_what_is_added_or_lost_is_made_up_for(source, tmp_path):

@@ -257,6 +257,15 @@ def test_the_check_imports_neither_torch_nor_the_bundle():
     assert done.stdout.splitlines()[-1] == "0 ['pickle']"
 
 
+def test_names_of_a_stranger_do_not_reach_the_terminal(bundle, capsys):
+    (bundle.root / "\x1b[2Jcleared.py").write_text("x")
+    plant(bundle, "inference.json", "\x1b]0;title\x07", "$exit()")
+    assert main(["check", "--untrusted", str(bundle.root)]) == 2
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\\x1b[2Jcleared.py" in said
+
+
 def test_a_zip_is_no_bundle(tmp_path, capsys):
     path = tmp_path / "bundle.zip"
     with zipfile.ZipFile(path, "w") as archive:

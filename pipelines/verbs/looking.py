@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.table_cells import table_text
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
@@ -103,7 +104,7 @@ def check(options: argparse.Namespace) -> ExitStatus:
             well = "ok"
         wrong += len(problems)
         for problem in problems:
-            say(problem.within(bundle.name))
+            say(table_text(problem.within(bundle.name)))  # names and keys may hold anything
         if not problems:
             say(f"{bundle.name}: {well}")
     return ExitStatus.WRONG_USE if wrong else ExitStatus.DONE

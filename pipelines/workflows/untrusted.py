@@ -69,18 +69,22 @@ def check_untrusted(bundle: Bundle) -> list[Problem]:
         All problems, by file; empty when using the bundle runs plainfilm's own code alone.
     """
     found: list[Problem] = []
-    for path in _entries(bundle.root):
+    locked: list[OSError] = []
+    for path in _entries(bundle.root, locked):
         name = path.relative_to(bundle.root).as_posix()
         complaint = _about_entry(path, name)
         if complaint:
             found.append(Problem(name, "", complaint))
         elif path.is_file():
             found += _about_content(path, name)
+    if locked:
+        message = "expected folders that can be listed, got a locked one; check who may read it"
+        found.append(Problem("", "", message))
     return [*found, *_about_manifest(bundle)]
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root, followlinks=False):
+def _entries(root: Path, locked: list[OSError]) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root, followlinks=False, onerror=locked.append):
         folders.sort()
         yield from (Path(folder) / name for name in sorted([*folders, *files]))
 
