@@ -159,6 +159,21 @@ def test_a_malicious_pickle_is_refused_and_not_run(bundle, tmp_path, capsys, mon
     assert not canary.exists()
 
 
+def test_a_zip_slip_as_weights_writes_nothing(bundle, tmp_path, capsys, monkeypatch):
+    """Neither when it is checked nor when it is used unchecked: no archive is ever extracted."""
+    with zipfile.ZipFile(bundle.weights, "w") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps({}, protocol=2))
+        archive.writestr("../../../escaped", "x")
+        archive.writestr("model/../../escaped", "x")
+    assert any("leads out of it" in each for each in said(bundle))
+    (tmp_path / "films").mkdir()
+    monkeypatch.chdir(tmp_path)
+    arguments = ["predict", str(bundle.root), str(tmp_path / "films"), str(tmp_path / "out")]
+    assert main(arguments) == 1
+    assert "weights_mismatch" in capsys.readouterr().err
+    assert not list(tmp_path.parent.rglob("*escaped*"))
+
+
 def test_a_bare_pickle_is_refused(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(pickle.dumps({"weight": Malicious(tmp_path / "canary")}))
