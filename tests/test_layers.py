@@ -46,6 +46,10 @@ ALONE = {
     "highdicom": ("results/dicom_",),
     "ignite": ("training/",),
     "monai.engines": ("training/",),
+    "fastapi": ("deploy/web/",),
+    "starlette": ("deploy/web/",),
+    "python_multipart": ("deploy/web/",),
+    "uvicorn": ("deploy/node/http_face",),
 }
 
 

@@ -185,7 +185,7 @@ def test_a_full_node_says_when_to_come_back(tmp_path, predictor, films):
     ],
 )
 def test_a_request_of_another_form_is_refused(node, predictor, body, headers, status, reason):
-    limits = Limits(film_bytes=100_000, study_bytes=300_000)
+    limits = Limits(object_bytes=100_000, study_bytes=300_000)
     with web_client({"tiny": predictor}, inbox=node.inbox, limits=limits) as client:
         assert says(client.post(STUDIES, content=body, headers=headers), status, reason)
     assert not node.stored()

@@ -296,6 +296,8 @@ def _http(section: Section) -> HttpSettings:
         host=section.value("host", host, default.host),
         port=section.value("port", _PORTS, default.port),
         hosts=section.value("hosts", words(), default.hosts),
+        max_film_mb=section.value("max_film_mb", number(0.001, 300), default.max_film_mb),
+        waiting=section.value("waiting", whole(1, 100), default.waiting),
     )
     section.end()
     return settings

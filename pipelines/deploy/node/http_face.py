@@ -11,6 +11,7 @@ from pipelines.deploy.node.inbox import Inbox
 from pipelines.deploy.node.metrics import Metrics
 from pipelines.deploy.node.settings import NodeSettings
 from pipelines.deploy.web.app import NodeStatus, create_app
+from pipelines.deploy.web.limits import Limits
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.predictor import Predictor
 from pipelines.workflows.bundle import find_bundle
@@ -41,6 +42,11 @@ class HttpFace:
         app = create_app(
             _predictors(settings),
             inbox=inbox,
+            limits=Limits(
+                film_bytes=int(http.max_film_mb * 1e6),
+                object_bytes=settings.dicom.max_object_bytes,
+                waiting=http.waiting,
+            ),
             hosts=http.hosts,
             registry=metrics.registry,
             node_status=status,

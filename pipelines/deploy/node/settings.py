@@ -82,12 +82,16 @@ class HttpSettings:
         port: 0 takes a free one.
         hosts: Names beside localhost that clients may call this machine; requests to others are
             refused, so that no page of elsewhere can reach it through a browser.
+        max_film_mb: Megabytes of the largest film that is sent for an answer.
+        waiting: Films that may wait behind the one that is being answered.
     """
 
     enabled: bool = True
     host: str = LOOPBACK
     port: int = 8080
     hosts: tuple[str, ...] = ()
+    max_film_mb: float = 150
+    waiting: int = 4
 
 
 @dataclass(frozen=True, slots=True)

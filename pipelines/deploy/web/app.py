@@ -54,7 +54,7 @@ def create_app(
         The application; it listens nowhere by itself.
     """
     limits = limits or Limits()
-    metrics, desk, reading = Metrics(registry), Desk(limits), TimedReading()
+    metrics, desk, reading = Metrics(registry), Desk(limits.waiting + 1), TimedReading()
     metrics.watch(lambda: desk.taken)
     answers = {
         name: Answers(predictor, reading=reading, seconds=limits.reading_seconds)

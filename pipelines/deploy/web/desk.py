@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from pipelines.deploy.web.limits import Limits
 from pipelines.deploy.web.request_errors import BusyError
 from pipelines.errors import PlainfilmError
 from pipelines.inference.reading import ReaderPool
@@ -26,11 +25,11 @@ class Desk:
     memory.
 
     Args:
-        limits: How many may wait.
+        places: How many there are.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.places = limits.waiting + 1
+    def __init__(self, places: int) -> None:
+        self.places = places
         self.taken = 0
         self._turn = asyncio.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="film-answer")
@@ -46,7 +45,7 @@ class Desk:
             BusyError: If all are taken.
         """
         if self.taken >= self.places:
-            raise BusyError(f"{self.taken} films that are being answered or wait")
+            raise BusyError(f"{self.taken} that are being answered or wait")
         self.taken += 1
         try:
             yield

@@ -6,9 +6,11 @@ that changes something must not come from a page of another origin. There are no
 CORS headers: no other page reads an answer.
 """
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Collection
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_DRAIN_SECONDS = 5.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -60,6 +63,7 @@ class Shield:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        body = _Body(scope, receive)
         started = False
 
         async def sending(message: Message) -> None:
@@ -67,20 +71,21 @@ class Shield:
             if message["type"] == "http.response.start":
                 started = True
                 self._finish(scope, message)
+                await body.drain()
             await send(message)
 
         try:
             problem = self._refusal(scope)
             if problem is None:
-                await self._app(scope, receive, sending)
+                await self._app(scope, body.receive, sending)
             else:
-                await problem.response()(scope, receive, sending)
+                await problem.response()(scope, body.receive, sending)
         except ClientDisconnect:
             _log.info("a client went away before its request was whole")
         except Exception as error:  # noqa: BLE001 - its text may quote what was sent
             _log.error("a request failed: %s", _where(error))
             if not started:
-                await internal().response()(scope, receive, sending)
+                await internal().response()(scope, body.receive, sending)
 
     def _refusal(self, scope: Scope) -> RequestError | None:
         headers = Headers(scope=scope)
@@ -111,6 +116,30 @@ class Shield:
         headers.setdefault("Cache-Control", "no-store")
         route: Any = scope.get("route")
         self._metrics.answered(getattr(route, "path", "none"), message["status"])
+
+
+class _Body:
+    """What a client sends, read to its end where an answer comes early.
+
+    A connection that is closed while a client still sends is reset, and the answer with it. So what
+    nobody wants is read for some seconds and dropped, unless the client asks before it sends.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = scope["method"] in _SAFE or "expect" in Headers(scope=scope)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    async def drain(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._ended:
+                    await self.receive()
 
 
 def _host_name(host: str) -> str:

@@ -60,7 +60,7 @@ class Storing:
     def __init__(self, inbox: Inbox, limits: Limits) -> None:
         self._inbox = inbox
         self._limits = limits
-        self._desk = Desk(limits)
+        self._desk = Desk(limits.storing)
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -96,7 +96,7 @@ class Storing:
         stored = Stored()
         async with self._desk.place():
             chunks = body(request, self._limits.study_bytes)
-            parts = read_parts(chunks, boundary_of(content_type), limit=self._limits.film_bytes)
+            parts = read_parts(chunks, boundary_of(content_type), limit=self._limits.object_bytes)
             async with in_time(self._limits.storing_seconds):
                 await self._take(parts, study, stored)
         if not stored.brought:
