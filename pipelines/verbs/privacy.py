@@ -95,6 +95,8 @@ def deidentify(options: argparse.Namespace) -> ExitStatus:
     counts = deidentify_folder(replace(asked, key=key))
     told = ", ".join(f"{counts[name]} {said}" for name, said in _SAID.items())
     say(f"{counts['inputs']} inputs: {told}; films and table: {options.output}")
+    if options.linking_table is None and counts["held"] + counts["failed"]:
+        say("which ones: the same command with --linking-table FILE tells, and nothing else does")
     return ExitStatus.SOME_FAILED if counts["failed"] else ExitStatus.DONE
 
 
