@@ -104,8 +104,7 @@ def test_a_report_says_what_the_table_says(predicted):
     for name, group in zip(("NORMAL", "PNEUMONIA"), classes, strict=True):
         (probability,) = group.get_measurements()
         assert probability.value == pytest.approx(float(row[f"prob_{name}"]), abs=1e-9)
-    source = pydicom.dcmread(next(p for p in [report]) and output / "dicom" / made["file"])
-    assert source.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
+    assert report.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
 
 
 @needs_validators
@@ -173,6 +172,16 @@ def test_what_was_lost_is_made_again_and_what_is_not_of_these_films_goes(bundle,
 def test_another_operating_point_is_another_object(bundle, films, predicted, tmp_path):
     predict_folder(bundle, films, tmp_path / "out", overrides={"dicom": "sr", "threshold": 0.9})
     assert not bytes_of(tmp_path / "out").keys() & bytes_of(predicted[1]).keys()
+
+
+def test_several_kinds_at_once_and_each_film_its_own_heat(bundle, films, tmp_path):
+    summary = predict_folder(bundle, films, tmp_path / "out", overrides={"dicom": "gsps,sc"})
+    assert summary["dicom"]["objects"] == {"gsps": 3, "sc": 3}
+    kinds = [row["kind"] for row in rows(tmp_path / "out" / "dicom" / "objects.csv")]
+    assert kinds == ["sc", "gsps"] * 3
+    captures = [pydicom.dcmread(path) for path in sorted((tmp_path / "out" / "dicom").glob("sc-*"))]
+    assert {each.DerivationDescription.partition(",")[0] for each in captures} == {"Grad-CAM"}
+    assert not (tmp_path / "out" / "explanations").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ _JAVA = (
     "-cp",
 )
 # dcentvfy takes the accession number for the series' in images and for the study's in reports.
-_KNOWN = ("Element=<AccessionNumber> IE <Series> versus <Study>",)
+_KNOWN = ("Element=<AccessionNumber> IE <",)
 
 
 def said(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=120, check=False
+        list(map(str, command)), capture_output=True, encoding="latin-1", timeout=300, check=False
     )
 
 

@@ -53,7 +53,7 @@ def draw_anomaly(
     grey = _fitted(original.clip(0, 1), height, width)
     made = _fitted(reconstruction.clip(0, 1), height, width)
     heat = _fitted(heat_map(film, reconstruction, error_scale=error_scale), height, width)
-    panels = [_grey_picture(grey), _grey_picture(made), _overlaid(grey, heat)]
+    panels = [_grey_picture(grey), _grey_picture(made), overlaid(grey, heat)]
     sheet = Image.new(
         "RGB", (4 * _GAP + 3 * width, 2 * _HEADER + 2 * _GAP + height + _LEGEND), _GROUND
     )
@@ -107,8 +107,16 @@ def _grey_picture(plane: Plane) -> npt.NDArray[np.uint8]:
     return np.repeat(levels[..., None], 3, axis=2)
 
 
-def _overlaid(grey: Plane, heat: Plane) -> npt.NDArray[np.uint8]:
-    """Lay colours over the film, the more opaque the larger the error."""
+def overlaid(grey: Plane, heat: Plane) -> npt.NDArray[np.uint8]:
+    """Lay colours over a film, the more opaque the larger the error.
+
+    Args:
+        grey: The film, 0 to 1, (height, width).
+        heat: The error as a share of the largest that is told apart, 0 to 1, of the same shape.
+
+    Returns:
+        (height, width, 3).
+    """
     colours = mpl.colormaps[_COLOURS](heat)[..., :3]
     share = np.clip(heat / _VISIBLE, 0, 1)[..., None] * 0.85
     mixed = (1 - share) * grey[..., None] * 0.6 + share * colours

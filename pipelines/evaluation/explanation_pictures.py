@@ -118,11 +118,19 @@ def _under(plain: Image.Image, heat: Plane) -> Image.Image:
     warmth = np.asarray(
         Image.fromarray(heat.astype(np.float32)).resize(plain.size, Image.Resampling.BILINEAR)
     )
-    return Image.fromarray(_covered(np.asarray(plain), warmth))
+    return Image.fromarray(covered(np.asarray(plain), warmth))
 
 
-def _covered(film: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Lay colours over a film, (height, width, 3), the more the hotter."""
+def covered(film: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Lay colours over a film, the more the hotter.
+
+    Args:
+        film: (height, width, 3).
+        heat: 0 to 1, (height, width); nothing covers the film where it is 0.
+
+    Returns:
+        (height, width, 3).
+    """
     hot = np.clip(heat, 0, 1)
     colours = mpl.colormaps[_COLOURS](hot)[..., :3] * 255
     share = (_STRONGEST * hot)[..., None]
@@ -138,7 +146,7 @@ def _draw_legend(sheet: Image.Image, corner: tuple[int, int], width: int) -> Non
     before, after = (round(small.getlength(each)) + 8 for each in words)
     long = max(width - before - after, 1)
     ramp = np.tile(np.linspace(0, 1, long, dtype=np.float32), (12, 1))
-    bar = _covered(np.full((12, long, 3), 110, np.uint8), ramp)
+    bar = covered(np.full((12, long, 3), 110, np.uint8), ramp)
     draw.text((left, top), words[0], fill=MUTED, font=small)
     sheet.paste(Image.fromarray(bar), (left + before, top + 1))
     draw.text((left + before + long + 8, top), words[1], fill=MUTED, font=small)

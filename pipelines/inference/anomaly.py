@@ -10,15 +10,17 @@ import torch
 
 from pipelines.errors import InputError
 from pipelines.evaluation.anomaly_files import COLUMNS, anomaly_cells
-from pipelines.evaluation.anomaly_pictures import Plane, draw_anomaly, write_picture
+from pipelines.evaluation.anomaly_pictures import Plane, draw_anomaly, heat_map, write_picture
 from pipelines.evaluation.anomaly_point import AnomalyPoint
 from pipelines.evaluation.anomaly_scores import measure_films
+from pipelines.evaluation.explanation_pictures import on_film
 from pipelines.files import write_csv, write_json
 from pipelines.inference.output import output_errors
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.inference.settings import positive
 from pipelines.ingest.read import read_radiograph
-from pipelines.predictions import AnomalyDetection, Refusal
+from pipelines.predictions import AnomalyDetection, Prediction, Refusal
+from pipelines.results.captures import Heat
 from pipelines.results.overlays import Caption
 from pipelines.results.records import record_json
 from pipelines.transforms.reading import with_channels
@@ -117,6 +119,28 @@ class DetectAnomalies:
             for film, output, score, good in zip(films, outputs, scores, finite, strict=True)
         ]
 
+    def heats(
+        self,
+        films: Sequence[PreparedFilm],
+        records: Sequence[Prediction | Refusal],
+        outputs: Outputs,
+    ) -> list[Heat | None]:
+        """Return where each film differs from its reconstruction.
+
+        Args:
+            films: n films.
+            records: What was made of them, in the same order.
+            outputs: (n, 1, height, width), their reconstructions.
+
+        Returns:
+            The error at the size of each film; None for refusals.
+        """
+        scale = self.operating_point.error_scale
+        return [
+            None if isinstance(record, Refusal) else _error_on(film, output[0], scale)
+            for film, record, output in zip(films, records, outputs, strict=True)
+        ]
+
     def tables(
         self, output_dir: Path, predictions: Sequence[AnomalyDetection]
     ) -> Mapping[str, object]:
@@ -190,3 +214,10 @@ class DetectAnomalies:
         )
         with output_errors():
             write_picture(self._output / "overlays" / film.picture_name, picture)
+
+
+def _error_on(film: PreparedFilm, reconstruction: Plane, scale: float) -> Heat:
+    """The error of a reconstruction, at the film's own size."""
+    error = heat_map(film.image[0].numpy(), reconstruction, error_scale=scale)
+    name = f"Error, 0 to {scale:.2g} of full grey, {error.shape[0]} x {error.shape[1]} places"
+    return Heat(on_film(error, film.placement, film.original_size), name, is_error=True)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
 from pipelines.inference.output import output_errors
@@ -19,7 +19,8 @@ from pipelines.inference.prepared import Outputs, Postprocessing, PreparedFilm
 from pipelines.ingest.collect import Item
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.predictions import Prediction, Refusal, Segmentation
-from pipelines.results.dicom_kinds import Kind, kinds_of
+from pipelines.results.captures import Heat
+from pipelines.results.dicom_kinds import Kind, SegLayers, kinds_of, seg_layers_of
 from pipelines.results.dicom_ledger import FAILURES, FOLDER, FilmObjects, ObjectLedger
 
 if TYPE_CHECKING:
@@ -31,6 +32,19 @@ _COSMETIC = frozenset({"overlays", "save", "overlay_size", "explanations", "expl
 _log = logging.getLogger(__name__)
 
 
+class HeatSource(Protocol):
+    """What knows where on a film an answer comes from."""
+
+    def heats(
+        self,
+        films: Sequence[PreparedFilm],
+        records: Sequence[Prediction | Refusal],
+        outputs: Outputs,
+        /,
+    ) -> Sequence[Heat | None]:
+        """Return a heat map of each film, in the same order; None where there is none."""
+
+
 class DicomResults:
     """Write the DICOM objects of each film that is predicted, into `dicom/`.
 
@@ -38,17 +52,34 @@ class DicomResults:
         kinds: Which ones, such as `sr,sc`; empty for none.
         postprocessing: What makes the records; it decides which kinds there is content for.
         output_dir: Output folder of the prediction.
+        heat: What makes heat maps, for `sc` of a classifier or a detector of anomalies.
+        seg_layers: `one` puts structures into one segmentation, where they may overlap; `separate`
+            into several, in each of which none overlap.
 
     Raises:
         ConfigurationError: If a kind does not exist, or the bundle has no content for it.
     """
 
     def __init__(
-        self, kinds: str, *, postprocessing: Postprocessing, output_dir: str | Path
+        self,
+        kinds: str,
+        *,
+        postprocessing: Postprocessing,
+        output_dir: str | Path,
+        heat: HeatSource | None = None,
+        seg_layers: str = SegLayers.ONE,
     ) -> None:
-        possible = [Kind.SR]
-        self.kinds = kinds_of(kinds, possible=tuple(possible))
-        self._is_segmentation = postprocessing.record is Segmentation
+        segments = postprocessing.record is Segmentation
+        has_content = {
+            Kind.SR: True,
+            Kind.SEG: segments,
+            Kind.SC: segments or heat is not None,
+            Kind.GSPS: True,
+        }
+        possible = tuple(kind for kind, there in has_content.items() if there)
+        self.kinds = kinds_of(kinds, possible=possible)
+        self.seg_layers = seg_layers_of(seg_layers)
+        self._heat = heat if Kind.SC in self.kinds else None
         self._output = Path(output_dir)
         self._about: Mapping[str, Any] = {}
 
@@ -107,11 +138,16 @@ class DicomResults:
         """
         if not self.kinds:
             return
-        for film, record in zip(films, records, strict=True):
+        heats: Sequence[Heat | None] = [None] * len(films)
+        if self._heat is not None:
+            heats = self._heat.heats(films, records, outputs)
+        for film, record, heat in zip(films, records, heats, strict=True):
             if isinstance(record, Refusal) or not film.item.path.name:
                 continue
             with output_errors():
-                results = self._writer.write(film.item.path, record, frame=film.item.frame)
+                results = self._writer.write(
+                    film.item.path, record, frame=film.item.frame, heat=heat
+                )
                 self._ledger.add(film.filename, results)
 
     def finish(self, filenames: Sequence[str]) -> Mapping[str, object]:
@@ -149,7 +185,7 @@ class DicomResults:
 
     @cached_property
     def _ledger(self) -> ObjectLedger:
-        made_by = [self.kinds, self._settings, self._about["weights_sha256"]]
+        made_by = [self.kinds, self.seg_layers, self._settings, self._about["weights_sha256"]]
         digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
         return ObjectLedger(self._output, digest[:16])
 
@@ -170,6 +206,7 @@ class DicomResults:
                 plainfilm_version=about["plainfilm_version"],
                 settings=self._settings,
             ),
+            seg_layers=self.seg_layers,
             decision=Decision(
                 threshold=about.get("threshold"),
                 positive_classes=tuple(about.get("positive_classes", ())),

@@ -3,7 +3,7 @@
 import copy
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,10 @@ from pipelines.evaluation.explanation_pictures import on_film, write_explanation
 from pipelines.evaluation.explanations import Explanation, Method, explain, method_of
 from pipelines.inference.engine import TorchEngine
 from pipelines.inference.output import output_errors
-from pipelines.inference.prepared import PreparedFilm
+from pipelines.inference.prepared import Outputs, PreparedFilm
 from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import Classification, Prediction, Refusal
+from pipelines.results.captures import Heat
 
 _log = logging.getLogger(__name__)
 
@@ -124,20 +125,47 @@ class Explainer:
             RunError: OUTPUT_UNWRITABLE if a picture cannot be written.
         """
         answers = list(records)
+        if self._enabled:
+            for place, record, explanation in self._explained(films, records):
+                self._write(films[place], record, explanation)
+                answers[place] = replace(record, explanation_agreement=explanation.agreement)
+        return answers
+
+    def heats(
+        self, films: Sequence[PreparedFilm], records: Sequence[Prediction | Refusal], _: Outputs
+    ) -> list[Heat | None]:
+        """Return where the network looked on each film, whether pictures are written or not.
+
+        Args:
+            films: Films of one shape.
+            records: What was predicted, in the same order.
+
+        Returns:
+            A map of each film that was classified, by the first method; None for others.
+        """
+        found: list[Heat | None] = [None] * len(films)
+        for place, _record, explanation in self._explained(films, records):
+            name, plane = next(iter(explanation.heats.items()))
+            film = films[place]
+            found[place] = Heat(on_film(plane, film.placement, film.original_size), name)
+        return found
+
+    def _explained(
+        self, films: Sequence[PreparedFilm], records: Sequence[Prediction | Refusal]
+    ) -> Iterator[tuple[int, Classification, Explanation]]:
+        """Explain each film that was classified: its place, its record, and why."""
         classified = [
             (place, record)
             for place, record in enumerate(records)
             if isinstance(record, Classification)
         ]
-        if not classified or not self._enabled:
-            return answers
+        if not classified:
+            return
         images = torch.stack([films[place].image for place, _ in classified])
         classes = [record.predicted_class for _, record in classified]
         explained = self._network(images, target=classes, method=self._method, layer=self._layer)
         for (place, record), explanation in zip(classified, explained, strict=True):
-            self._write(films[place], record, explanation)
-            answers[place] = replace(record, explanation_agreement=explanation.agreement)
-        return answers
+            yield place, record, explanation
 
     def _write(self, film: PreparedFilm, record: Classification, explanation: Explanation) -> None:
         try:

@@ -120,15 +120,25 @@ def grey_scale(decoded: Decoded, layout: PixelLayout, attributes: Attributes) ->
     return GreyScale(values, shown, modality, voi, window, function, inverted, flags)
 
 
+def is_inverted(layout: PixelLayout, attributes: Attributes) -> bool:
+    """Whether grey values have to be turned.
+
+    DX asks for INVERSE with MONOCHROME1 (PS3.3 C.8.11.3.1): that is the same inversion, said twice.
+    Against IDENTITY the pixels' own attribute is followed; some viewers follow the other one.
+
+    Args:
+        layout: With the photometric interpretation.
+        attributes: The header.
+    """
+    turned = attributes.text("PresentationLUTShape") == "INVERSE"
+    return turned or layout.photometric is Photometric.MONOCHROME1
+
+
 def _inverted(layout: PixelLayout, attributes: Attributes, flags: set[str]) -> bool:
     shape = attributes.text("PresentationLUTShape")
-    if layout.photometric is not Photometric.MONOCHROME1:
-        return shape == "INVERSE"
-    # DX asks for INVERSE here (PS3.3 C.8.11.3.1): that is the same inversion, said twice. Against
-    # IDENTITY the pixels' own attribute is followed; some viewers follow the other one.
-    if shape == "IDENTITY":
+    if layout.photometric is Photometric.MONOCHROME1 and shape == "IDENTITY":
         flags.add("polarity_contradictory")
-    return True
+    return is_inverted(layout, attributes)
 
 
 def stored_values(decoded: Decoded, layout: PixelLayout) -> FloatTable:

@@ -41,6 +41,19 @@ def write_overlay(
     save_sheet(path, *_sheet(*film_picture(pixels, longest), structures))
 
 
+def outlined_film(pixels: Pixels, structures: Sequence[tuple[str, Outline | None]]) -> Image.Image:
+    """Draw the outlined film alone, at its own size, with the names beside it.
+
+    Args:
+        pixels: float32, 0 to 1, (1 or 3, height, width).
+        structures: As in `write_overlay`.
+
+    Returns:
+        An RGB picture, larger than the film by its margins.
+    """
+    return _sheet(*film_picture(pixels, max(pixels.shape[1:])), structures, untouched=False)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class _Label:
     """A name, and where its structure lies in the picture of the film."""
@@ -71,9 +84,13 @@ class _PlacedLabel:
 
 
 def _sheet(
-    plain: Picture, scale: float, structures: Sequence[tuple[str, Outline | None]]
+    plain: Picture,
+    scale: float,
+    structures: Sequence[tuple[str, Outline | None]],
+    *,
+    untouched: bool = True,
 ) -> tuple[Image.Image, list[tuple[int, int, int, int]]]:
-    """Draw the sheet; say where both pictures of the film lie on it."""
+    """Draw the sheet; say where the pictures of the film lie on it, the untouched one first."""
     height, width = plain.shape[:2]
     labels = [
         _Label(name, number, *in_picture(traced.centre, scale))
@@ -85,13 +102,15 @@ def _sheet(
     margin = 2 * _GAP + round(max((letters.getlength(each.name) for each in labels), default=0))
     tall = max(height, step * (len(labels) + 1) // 2)
     rows = slice(_GAP + (tall - height) // 2, _GAP + (tall - height) // 2 + height)
-    first = 2 * _GAP + width + margin  # column of the outlined film
+    lefts = [_GAP] if untouched else []
+    first = _GAP + (width + _GAP) * len(lefts) + margin  # column of the outlined film
     canvas = np.full(
         (tall + 3 * _GAP + step, first + width + margin + _GAP, 3),
         ImageColor.getrgb(GROUND),
         np.uint8,
     )
-    canvas[rows, _GAP : _GAP + width] = plain
+    for left in lefts:
+        canvas[rows, left : left + width] = plain
     canvas[rows, first : first + width] = plain
     placed = _placed(labels, corner=(first, rows.start), width=width, tall=tall, step=step)
     canvas = _with_lines(canvas, placed)
@@ -116,7 +135,7 @@ def _sheet(
         if letters.getlength(text) > sheet.width - 2 * _GAP:
             text = f"not found: {len(missing)} of {len(structures)}"
         draw.text((_GAP, tall + 2 * _GAP), text, fill=MUTED, font=letters)
-    return sheet, [(left, rows.start, left + width, rows.stop) for left in (_GAP, first)]
+    return sheet, [(left, rows.start, left + width, rows.stop) for left in (*lefts, first)]
 
 
 def _with_lines(canvas: Picture, placed: Sequence[_PlacedLabel]) -> Picture:

@@ -6,6 +6,7 @@ A wrong code is worse than a private one: only codes stand here that are known t
 import hashlib
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
@@ -55,6 +56,7 @@ YES, NO = sct("373066001", "Yes"), sct("373067005", "No")
 IMAGING = sct("363679005", "Imaging procedure")
 """Of CID 100, which holds the procedures that a TID 1500 report may be about."""
 
+SIDES = {"L": sct("7771000", "Left"), "R": sct("24028007", "Right")}
 ANATOMY = sct("91723000", "Anatomical Structure")
 BONE = sct("272673000", "Bone")
 HAND_BONE = sct("24097009", "Hand bone")
@@ -74,6 +76,8 @@ THRESHOLD = private("threshold", "Operating point: threshold of the decision")
 POSITIVE_PROBABILITY = private("prob-positive", "Probability of the positive classes together")
 ANOMALY_SCORE = private("anomaly-score", "Anomaly score")
 FOUND = private("found", "Found by the algorithm")
+NOT_FOUND = private("not-found", "Not found by the algorithm")
+EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 FOUND_COUNT = private("found-count", "Number of structures found")
 PARTS = private("parts", "Number of connected parts")
 AT_DETECTOR = private("at-detector", "Measured at the detector, magnification not corrected")
@@ -150,7 +154,22 @@ def structure_code(name: str) -> CodedConcept:
     Returns:
         The known one; else a private one that is made of the name.
     """
-    return _STRUCTURES.get(name.casefold()) or _made_of(name)
+    # A copy: a side that one object adds to it is not for the next film.
+    return deepcopy(_STRUCTURES.get(name.casefold())) or _made_of(name)
+
+
+def structure_region(name: str) -> CodedConcept | None:
+    """Return where a structure with a private code lies, by a code that everybody knows.
+
+    Args:
+        name: Class name.
+
+    Returns:
+        The bones of the hand for one of them; None where its own code says enough.
+    """
+    own = _STRUCTURES.get(name.casefold())
+    is_private = own is not None and own.CodingSchemeDesignator == PRIVATE_SCHEME
+    return HAND_BONE if is_private else None
 
 
 def finding_code(name: str) -> CodedConcept:
@@ -162,7 +181,7 @@ def finding_code(name: str) -> CodedConcept:
     Returns:
         The known one; else a private one that is made of the name.
     """
-    return _FINDINGS.get(name.casefold()) or _made_of(name)
+    return deepcopy(_FINDINGS.get(name.casefold())) or _made_of(name)
 
 
 def label(name: str, most: int = _MOST_MEANING) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,7 +14,7 @@ from pydicom.valuerep import PersonName
 
 from pipelines.predictions import Prediction
 from pipelines.results.dicom_codes import dcm, label
-from pipelines.results.dicom_kinds import Kind
+from pipelines.results.dicom_kinds import Kind, SegLayers
 from pipelines.results.dicom_source import SourceImage
 
 MANUFACTURER = "plainfilm"
@@ -64,6 +64,11 @@ class Model:
         return label(f"plainfilm {self.bundle}")
 
     @property
+    def version(self) -> str:
+        """Version of the algorithm."""
+        return label(f"{self.bundle_version} (plainfilm {self.plainfilm_version})")
+
+    @property
     def uid(self) -> str:
         """UID of the algorithm as a device that observes."""
         made_of = (self.bundle, self.bundle_version, self.weights_sha256)
@@ -96,6 +101,7 @@ class Finding:
         decision: How it was decided.
         model: What predicted it.
         created: When the objects are made, with a time zone.
+        seg_layers: Whether structures that overlap share one segmentation.
     """
 
     source: SourceImage
@@ -103,6 +109,7 @@ class Finding:
     decision: Decision
     model: Model
     created: datetime
+    seg_layers: SegLayers = SegLayers.ONE
 
     def key(self, *parts: str) -> uuid.UUID:
         """Return what is always the same for this film, model, settings and these parts."""
@@ -122,6 +129,10 @@ class Finding:
     def uid(self, *parts: str) -> str:
         """Return the UID of `key`, under 2.25 (PS3.5 B.2)."""
         return uid_of(self.key(*parts))
+
+    def tracking_uid(self, name: str) -> str:
+        """Return the UID of a class or structure of this film, the same in all its objects."""
+        return self.uid("tracked", name)
 
 
 def uid_of(key: uuid.UUID) -> str:
@@ -182,13 +193,15 @@ def reference_to(source: SourceImage) -> Dataset:
     return reference
 
 
-def completed(dataset: Dataset, finding: Finding, *, is_image: bool = False) -> Dataset:
+def completed(dataset: Dataset, finding: Finding, *, copies: Sequence[str] = ()) -> Dataset:
     """Put in what all results have in common.
 
     Args:
         dataset: As highdicom made it; changed.
         finding: The film.
-        is_image: Whether the object is laid over the film's pixels, so that it has its orientation.
+        copies: Keywords of what else the object has as its source has it. Whether laterality stands
+            in the series (CR) or in the image (DX, MG), and whether a result may say it at all, is
+            different for each kind of object.
 
     Returns:
         The same data set.
@@ -198,12 +211,12 @@ def completed(dataset: Dataset, finding: Finding, *, is_image: bool = False) -> 
         dataset.pop(keyword, None)
         if keyword in source:
             dataset[keyword] = source[keyword]
-    # An image has its own laterality in DX and MG, its series in CR (PS3.3 C.7.3.1, C.8.11.5).
-    for keyword in ("Laterality", "ImageLaterality") if is_image else ():
+    for keyword in copies:
+        dataset.pop(keyword, None)
         if keyword in source:
             dataset[keyword] = source[keyword]
-    if is_image:
-        dataset.PatientOrientation = source.get("PatientOrientation", "")
+        elif keyword == "PatientOrientation":
+            dataset.PatientOrientation = ""  # required, and empty where it is unknown
     _set_times(dataset, finding.created)
     model = finding.model
     dataset.ContributingEquipmentSequence = [

@@ -31,6 +31,13 @@ class Kind(StrEnum):
         }[self]
 
 
+class SegLayers(StrEnum):
+    """How structures that overlap are put into segmentations."""
+
+    ONE = "one"
+    SEPARATE = "separate"
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
     """One DICOM object on disk.
@@ -95,3 +102,21 @@ def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
             )
     order = (Kind.SEG, Kind.SR, Kind.SC, Kind.GSPS)
     return tuple(kind for kind in order if kind in asked)
+
+
+def seg_layers_of(name: str) -> SegLayers:
+    """Return how overlapping structures are put into segmentations.
+
+    Args:
+        name: `one` or `separate`.
+
+    Raises:
+        ConfigurationError: If there is no such way.
+    """
+    if name not in tuple(SegLayers):
+        raise ConfigurationError(
+            Reason.UNKNOWN_NAME,
+            f"expected dicom_seg_layers to be a known way, got {name!r}"
+            f"{right_names(name, tuple(SegLayers))}",
+        )
+    return SegLayers(name)

@@ -1,17 +1,23 @@
 """The DICOM objects of one film, written whole: what a batch and a service call."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from pipelines.errors import PlainfilmError, refusal_of
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason, refusal_of
 from pipelines.files import whole_file
+from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import Prediction
+from pipelines.radiograph import Pixels
+from pipelines.results.captures import NOTICE, Heat, capture, words_of
 from pipelines.results.dicom_common import Decision, Finding, Model, now_in
-from pipelines.results.dicom_kinds import Kind, MissingObject, WrittenObject
+from pipelines.results.dicom_gsps import presentation_state
+from pipelines.results.dicom_kinds import Kind, MissingObject, SegLayers, WrittenObject
+from pipelines.results.dicom_sc import secondary_capture
+from pipelines.results.dicom_seg import segmentations
 from pipelines.results.dicom_source import SourceImage, read_source
 from pipelines.results.dicom_sr import measurement_report
 
@@ -25,12 +31,14 @@ class ObjectWriter:
         kinds: What is written, in this order.
         model: What predicts.
         decision: How it decides.
+        seg_layers: Whether structures that overlap share one segmentation.
     """
 
     folder: Path
     kinds: Sequence[Kind]
     model: Model
     decision: Decision = field(default_factory=Decision)
+    seg_layers: SegLayers = SegLayers.ONE
 
     def write(
         self,
@@ -38,6 +46,8 @@ class ObjectWriter:
         record: Prediction,
         *,
         frame: int = 0,
+        heat: Heat | None = None,
+        pixels: Pixels | None = None,
         created: datetime | None = None,
     ) -> list[WrittenObject | MissingObject]:
         """Write the objects of one film.
@@ -49,6 +59,8 @@ class ObjectWriter:
             source: The film's file, or what was read of it.
             record: What was predicted.
             frame: Index of the frame, where `source` is a file.
+            heat: For `sc` of a classifier or a detector of anomalies.
+            pixels: The film as it was read, for `sc`; None reads it from the file.
             created: When the objects are made, with a time zone; None takes the time of now.
 
         Returns:
@@ -61,25 +73,69 @@ class ObjectWriter:
             film = read_source(source, frame=frame) if isinstance(source, Path) else source
         except PlainfilmError as error:
             return [MissingObject(kind, error.reason, str(error)) for kind in self.kinds]
-        finding = Finding(film, record, self.decision, self.model, created or now_in(film))
-        return [each for kind in self.kinds for each in self._write(kind, finding)]
+        finding = Finding(
+            film, record, self.decision, self.model, created or now_in(film), self.seg_layers
+        )
+        path = source if isinstance(source, Path) else None
+        return list(self._results(_Maker(finding, heat, pixels, path)))
 
-    def _write(self, kind: Kind, finding: Finding) -> Iterator[WrittenObject | MissingObject]:
-        try:
-            datasets = _MAKERS[kind](finding)
-        except Exception as error:  # noqa: BLE001 - a film without an object keeps its prediction
-            refusal = refusal_of(error)
-            yield MissingObject(kind, refusal.reason, str(refusal))
-            return
-        for dataset in datasets:
-            name = f"{kind}-{_digits(dataset)}.dcm"
-            _save(self.folder / name, dataset)
-            yield WrittenObject(kind, name, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))
+    def _results(self, maker: "_Maker") -> Iterator[WrittenObject | MissingObject]:
+        for kind in self.kinds:
+            try:
+                datasets = maker.make(kind)
+            except Exception as error:  # noqa: BLE001 - a film without an object keeps its prediction
+                refusal = refusal_of(error)
+                yield MissingObject(kind, refusal.reason, str(refusal))
+                continue
+            for dataset in datasets:
+                name = f"{kind}-{_digits(dataset)}.dcm"
+                _save(self.folder / name, dataset)
+                yield WrittenObject(
+                    kind, name, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
+                )
 
 
-_MAKERS: dict[Kind, Callable[[Finding], list[Dataset]]] = {
-    Kind.SR: lambda finding: [measurement_report(finding)],
-}
+@dataclass(slots=True)
+class _Maker:
+    """Makes the objects of one film, one kind after the other."""
+
+    finding: Finding
+    heat: Heat | None
+    pixels: Pixels | None
+    path: Path | None
+    segmentations: list[Dataset] = field(default_factory=list)
+
+    def make(self, kind: Kind) -> list[Dataset]:
+        """Make the objects of one kind; segmentations come before the report that names them."""
+        if kind is Kind.SEG:
+            self.segmentations = segmentations(self.finding)
+            return self.segmentations
+        if kind is Kind.SR:
+            return [measurement_report(self.finding, self.segmentations)]
+        if kind is Kind.GSPS:
+            return [presentation_state(self.finding)]
+        return [self._capture()]
+
+    def _capture(self) -> Dataset:
+        finding, heat = self.finding, self.heat
+        shows = "Outlines of structures" if heat is None else heat.name
+        model = finding.model
+        lines = [
+            words_of(finding.record, finding.decision.threshold),
+            f"plainfilm {model.bundle} {model.bundle_version} · {NOTICE}",
+        ]
+        picture = capture(self._pixels(), finding.record, heat=heat, lines=lines)
+        return secondary_capture(finding, picture, shows=shows)
+
+    def _pixels(self) -> Pixels:
+        if self.pixels is not None:
+            return self.pixels
+        if self.path is None:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected the pixels of a film that comes without a file, got none; give them",
+            )
+        return read_radiograph(self.path, frame=self.finding.source.frame).pixels
 
 
 def _digits(dataset: Dataset) -> str:

@@ -6,6 +6,7 @@ holds what its source has wrong, and nothing that its source does not say.
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _CHARACTER_SET = 0x0008_0000
 """Where the reader puts SpecificCharacterSet, see `Stream.read`."""
 
 _LONGEST_UID = 64
+_FINEST, _LARGEST_SIDE = 1000, 1e6
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _WHO = ("PatientID", "PatientName", "IssuerOfPatientID")
 """Whose film it is: an object without, or with another value, would go to another patient."""
@@ -98,6 +100,16 @@ class SourceImage:
     def laterality(self) -> str:
         """`L`, `R`, `B` or `U`; empty where the header says nothing."""
         return str(self.attributes.get("ImageLaterality") or self.attributes.get("Laterality", ""))
+
+    @property
+    def aspect_ratio(self) -> tuple[int, int]:
+        """Height to width of a pixel, in whole numbers (PS3.3 C.7.6.3.1.7)."""
+        spacing = self.attributes.get("PixelSpacing") or self.attributes.get("ImagerPixelSpacing")
+        numbers = spacing or self.header.attributes.numbers("PixelAspectRatio")
+        if len(numbers) != 2 or not all(0 < float(n) < _LARGEST_SIDE for n in numbers):  # noqa: PLR2004 (row and column)
+            return 1, 1
+        ratio = Fraction(float(numbers[0]) / float(numbers[1])).limit_denominator(_FINEST)
+        return (ratio.numerator, ratio.denominator) if ratio else (1, 1)
 
     @property
     def is_measured_at_detector(self) -> bool:
@@ -174,7 +186,10 @@ class _Copier:
         for keyword in _OPTIONAL:
             self._copy(keyword)
         target.Modality = target.get("Modality") or "OT"
-        target.Rows, target.Columns = self._header.layout.rows, self._header.layout.columns
+        layout = self._header.layout
+        target.Rows, target.Columns = layout.rows, layout.columns
+        target.SamplesPerPixel = layout.photometric.samples
+        target.PhotometricInterpretation = str(layout.photometric)
         self._copy_spacing()
         return target
 

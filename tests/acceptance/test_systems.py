@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+import validators_fixture as validators
 from bundle_fixture import quick_run
 from process_fixture import Command, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.datasets.phantoms import write_samples
+from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
 from pipelines.datasets.phantoms.hand_samples import write_hand_samples
 from pipelines.deploy.export import export_bundle
 from pipelines.inference.batch import predict_folder
 from pipelines.inference.configuration import InferenceConfiguration
+from pipelines.ingest.read import read_radiograph
 from pipelines.networks.weights import load_weights
 from pipelines.workflows import run
 from pipelines.workflows.bundle import find_bundle
@@ -151,6 +154,33 @@ def test_it_predicts_a_folder_and_accounts_for_every_file(system, tmp_path):
     assert list(table[0]) == expected
     assert len({row[expected[0]] for row in table}) == 3
     assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 1000
+
+
+def test_its_answers_become_dicom_objects(system, tmp_path):
+    bundle, data, overrides, _ = system
+    image = next(
+        path for path in sorted(data.rglob("*")) if path.suffix in {".png", ".dcm", ".jpg"}
+    )
+    film = read_radiograph(image).pixels.mean(axis=0)
+    header = FilmHeader(key="x", patient_id="P", number=1, inverted=True, sex="F", age_years=40)
+    (tmp_path / "films").mkdir()
+    write_dx(tmp_path / "films" / "film.dcm", film, header=header)
+    given = {key: overrides[key] for key in ("image_size", "device", "weights")}
+    kinds = {"sr", "sc", "gsps"} | ({"seg"} if bundle.name == "hand_bone_segmentation" else set())
+    with quick_run():
+        summary = predict_folder(
+            bundle,
+            tmp_path / "films",
+            tmp_path / "out",
+            overrides=given | {"dicom": ",".join(kinds), "evaluator::report": False},
+        )
+    # Weights of a few steps may find no bone.
+    assert summary["dicom"]["reasons"].keys() <= {"nothing_found"}
+    objects = rows(tmp_path / "out" / "dicom" / "objects.csv")
+    assert {row["kind"] for row in objects} | {"seg"} == kinds | {"seg"}
+    if not validators.MISSING:
+        for row in objects:
+            assert validators.iod_errors(tmp_path / "out" / "dicom" / row["file"]) == []
 
 
 def bundle_classes(bundle):
