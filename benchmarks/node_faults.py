@@ -29,6 +29,8 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 from pynetdicom import AE, evt
 
 from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
@@ -233,18 +235,22 @@ def killed(trial: Trial, kills: int) -> None:
 
 
 def corrupt(trial: Trial) -> None:
-    """Send damaged films among the others."""
+    """Send two damaged films among the others: one whose header tells, one whose pixels do."""
     middle = len(trial.films) // 2
-    cut = trial.films[middle]
+    cut, scrambled = trial.films[middle : middle + 2]
     dataset = pydicom.dcmread(cut)
     dataset.PixelData = dataset.PixelData[: len(dataset.PixelData) // 2]
     dataset.save_as(cut)
-    trial.expected -= 1
+    dataset = pydicom.dcmread(scrambled)
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.PixelData = encapsulate([b"\xff" * 2000])
+    dataset.save_as(scrambled)
+    trial.expected -= 2
     with archive(trial):
         trial.start()
         send_all(trial)
         until(trial.done)
-    until(lambda: " film_failed " in trial.log)
+    until(lambda: " film_failed " in trial.log and " film_kept " in trial.log)
 
 
 def dropped(trial: Trial) -> None:
@@ -262,14 +268,12 @@ def dropped(trial: Trial) -> None:
                 until(lambda so_far=queued: trial.log.count(" film_") > so_far)
                 time.sleep(generator.uniform(0, 0.3))
                 sender.kill()
-        half = partial(trial)
+        send_a_part(trial)
         send_all(trial)
         until(trial.done)
-        if not half:
-            print("no association was cut within a film", file=sys.stderr)
 
 
-def partial(trial: Trial) -> bool:
+def send_a_part(trial: Trial) -> None:
     """Send a part of a film and close the connection."""
     entity = AE("SENDER")
     header = pydicom.dcmread(trial.films[0], stop_before_pixels=True)
@@ -289,7 +293,6 @@ def partial(trial: Trial) -> bool:
     transport.send = cut
     association.send_c_store(trial.films[0])
     until(lambda: " association_dropped " in trial.log)
-    return True
 
 
 def send_all(trial: Trial, films: list[Path] | None = None) -> None:

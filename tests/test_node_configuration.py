@@ -147,6 +147,8 @@ def test_who_listens_to_the_network_names_who_may_send(tmp_path):
     text = "data_dir: kept\ndicom: {host: 0.0.0.0}\nrules: [{bundle: pneumonia_classification}]\n"
     (problem,) = check_node(write(tmp_path, text))
     assert "expected 127.0.0.1 where no peers are named" in problem.message
+    (problem,) = check_node(write(tmp_path, text.replace("dicom:", "http:")))
+    assert "expected 127.0.0.1 where no hosts are named" in problem.message
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "rules: 3\ndata_dir: x", "a: {"])

@@ -218,6 +218,16 @@ def test_a_film_whose_file_is_gone_fails_and_stops_nothing(parts, film):
     later.close()
 
 
+def test_what_somebody_has_removed_by_hand_is_forgotten(parts, film):
+    receipt = parts.inbox.add(changed(film, BodyPartExamined="HAND"), source=SENDER)
+    parts.spool.film(receipt.film, "unmatched").unlink()
+    parts.close()
+    later = open_parts(parts.settings)
+    assert later.films.find(receipt.film) is None
+    assert later.inbox.add(film, source=SENDER).state is ReceiptState.QUEUED
+    later.close()
+
+
 def test_one_process_at_a_time_uses_a_folder(parts):
     with pytest.raises(ConfigurationError, match="another node is using"):
         Spool(parts.spool.root)

@@ -17,6 +17,7 @@ import pytest
 from bundle_fixture import one_torch_thread, write_dicom, write_tiny_bundle
 from node_fixture import LISTEN, NO_FACE, ROOM, associate, line_that_breaks, send, wait_until
 
+from pipelines.deploy.node import prediction
 from pipelines.deploy.node.prediction import Worker
 from pipelines.deploy.node.service import Node
 from pipelines.deploy.node.settings import LimitSettings, NodeSettings, Peer, Rule
@@ -296,6 +297,44 @@ def test_a_film_that_kills_the_process_each_time_is_given_up(settings, tmp_path,
     assert (view.state, view.reason) == (FilmState.FAILED, Reason.INTERNAL)
     assert node.films.counts()[FilmState.DONE] == 1
     node.stop()
+
+
+def test_a_disk_that_is_full_for_long_costs_no_film(node, tmp_path, monkeypatch, caplog):
+    full = [8]
+    write = prediction.write_json
+
+    def write_when_there_is_room(path: Path, value: object) -> None:
+        full[0] -= 1
+        if full[0] >= 0:
+            raise OSError(28, "No space left on device")
+        write(path, value)
+
+    monkeypatch.setattr(prediction, "write_json", write_when_there_is_room)
+    monkeypatch.setattr(prediction, "_LOOK_SECONDS", 0.05)
+    assert send(node.dicom_port, write_films(tmp_path / "films", 2)) == [0, 0]
+    wait_until(lambda: node.films.counts()[FilmState.DONE] == 2)
+    assert "worker_broken error=OSError" in caplog.text
+
+
+def test_objects_are_those_of_predict_and_a_film_without_one_has_failed(
+    settings, bundle, tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
+    rule = replace(settings.rules[0], dicom=("sr",))
+    film, other = write_films(tmp_path / "films", 2)
+    nameless = changed(other, "nameless.dcm", StudyInstanceUID="")
+    node = Node(replace(settings, rules=(rule,)))
+    assert send(node.dicom_port, [film, nameless]) == [0, 0]
+    wait_until(lambda: settled(node))
+    counts = node.films.counts()
+    assert (counts[FilmState.DONE], counts[FilmState.FAILED]) == (1, 1)
+    assert "kind=sr reason=missing_attribute" in caplog.text
+    assert len(results(node)) == 2, "what was predicted is kept all the same"
+    node.stop()
+    predict_folder(bundle, film, tmp_path / "out", overrides={"dicom": "sr"})
+    expected = {path.name for path in (tmp_path / "out" / "dicom").glob("*.dcm")}
+    found = {path.name for path in (tmp_path / "data" / "results").rglob("*.dcm")}
+    assert found == expected, "the same UIDs"
 
 
 def test_frames_of_one_file_are_one_film(node, tmp_path):

@@ -1,17 +1,25 @@
 """The configuration file of a node: read, held against every rule at once, turned into settings."""
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from pipelines.deploy.node.parts import (
+    PORTS,
+    anything,
+    is_loopback,
+    read_batch,
+    read_delivery,
+    read_http,
+    read_limits,
+    read_peer,
+    read_retention,
+    web_root,
+)
 from pipelines.deploy.node.section import (
     Section,
-    WrongValueError,
     ae_title,
     existing_file,
-    flag,
     host,
     number,
     text,
@@ -20,15 +28,9 @@ from pipelines.deploy.node.section import (
     words,
 )
 from pipelines.deploy.node.settings import (
-    BatchSettings,
-    DeliverySettings,
     Destination,
     DicomSettings,
-    HttpSettings,
-    LimitSettings,
     NodeSettings,
-    Peer,
-    RetentionSettings,
     Rule,
     StoreDestination,
     StowDestination,
@@ -45,8 +47,6 @@ from pipelines.workflows.required import Kind
 DICOM_KINDS = ("sr", "seg", "sc", "gsps")
 
 _MOST_SHOWN = 3
-_PORTS = whole(0, 65_535)
-_DAY = 86_400.0
 
 Value = TypeVar("Value")
 
@@ -139,22 +139,22 @@ class _Reader:
             rules=rules,
             destinations=destinations,
             dicom=self._dicom(top.section("dicom")),
-            http=_http(top.section("http")),
-            delivery=_delivery(top.section("delivery")),
-            batch=_batch(top.section("batch")),
-            limits=_limits(top.section("limits")),
-            retention=_retention(top.section("retention")),
+            http=read_http(top.section("http")),
+            delivery=read_delivery(top.section("delivery")),
+            batch=read_batch(top.section("batch")),
+            limits=read_limits(top.section("limits")),
+            retention=read_retention(top.section("retention")),
         )
         top.end()
         return settings
 
     def _dicom(self, section: Section) -> DicomSettings:
         default = DicomSettings()
-        peers = tuple(map(_peer, section.sections("peers")))
+        peers = tuple(map(read_peer, section.sections("peers")))
         settings = DicomSettings(
             ae_title=section.value("ae_title", ae_title, default.ae_title),
             host=section.value("host", host, default.host),
-            port=section.value("port", _PORTS, default.port),
+            port=section.value("port", PORTS, default.port),
             max_pdu=section.value("max_pdu", whole(4_096, 1_048_576), default.max_pdu),
             max_object_mb=section.value("max_object_mb", number(0.001, 300), default.max_object_mb),
             max_associations=section.value(
@@ -202,7 +202,7 @@ class _Reader:
             headers = section.section("headers")
             destination = StowDestination(
                 name=name,
-                url=section.required("url", _url, ""),
+                url=section.required("url", web_root, ""),
                 headers={
                     key: headers.value(key, variable, "", secret=True) for key in headers.names()
                 },
@@ -232,7 +232,7 @@ class _Reader:
             destinations=section.value("destinations", words(), ()),
             overlays=section.value("overlays", words(), ()),
             overrides={
-                key.replace("#", "::").replace(".", "::"): overrides.value(key, _anything, None)
+                key.replace("#", "::").replace(".", "::"): overrides.value(key, anything, None)
                 for key in overrides.names()
             },
         )
@@ -278,106 +278,3 @@ def _or_complain(section: Section, key: str, find: Callable[[], Value], given: s
     except PlainfilmError as refusal:
         section.complain(key, str(refusal))
         return None
-
-
-def _peer(section: Section) -> Peer:
-    peer = Peer(
-        ae_title=section.required("ae_title", ae_title, ""),
-        host=section.value("host", _address, None),
-    )
-    section.end()
-    return peer
-
-
-def _http(section: Section) -> HttpSettings:
-    default = HttpSettings()
-    settings = HttpSettings(
-        enabled=section.value("enabled", flag, default.enabled),
-        host=section.value("host", host, default.host),
-        port=section.value("port", _PORTS, default.port),
-        hosts=section.value("hosts", words(), default.hosts),
-        max_film_mb=section.value("max_film_mb", number(0.001, 300), default.max_film_mb),
-        waiting=section.value("waiting", whole(1, 100), default.waiting),
-    )
-    section.end()
-    return settings
-
-
-def _delivery(section: Section) -> DeliverySettings:
-    default = DeliverySettings()
-    seconds = number(0.05, _DAY)
-    settings = DeliverySettings(
-        attempts=section.value("attempts", whole(1, 1_000), default.attempts),
-        first_wait_seconds=section.value("first_wait_seconds", seconds, default.first_wait_seconds),
-        longest_wait_seconds=section.value(
-            "longest_wait_seconds", seconds, default.longest_wait_seconds
-        ),
-        timeout_seconds=section.value("timeout_seconds", seconds, default.timeout_seconds),
-    )
-    section.end()
-    return settings
-
-
-def _batch(section: Section) -> BatchSettings:
-    default = BatchSettings()
-    settings = BatchSettings(
-        size=section.value("size", whole(1, 1_024), default.size),
-        wait_seconds=section.value("wait_seconds", number(0, 3_600), default.wait_seconds),
-    )
-    section.end()
-    return settings
-
-
-def _limits(section: Section) -> LimitSettings:
-    default = LimitSettings()
-    settings = LimitSettings(
-        queue=section.value("queue", whole(1, 10_000_000), default.queue),
-        free_disk_mb=section.value("free_disk_mb", number(0, 1e9), default.free_disk_mb),
-    )
-    section.end()
-    return settings
-
-
-def _retention(section: Section) -> RetentionSettings:
-    default = RetentionSettings()
-    settings = RetentionSettings(
-        done_hours=section.value("done_hours", number(0, 876_000), default.done_hours)
-    )
-    section.end()
-    return settings
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
-
-
-def _address(given: object) -> str | None:
-    """Parse an IP address: names may change what they stand for.
-
-    Raises:
-        WrongValueError: If it is none.
-    """
-    try:
-        return str(ipaddress.ip_address(text(given)))
-    except ValueError:
-        raise WrongValueError("an IP address") from None
-
-
-def _url(given: object) -> str:
-    """Parse the root of a web service.
-
-    Raises:
-        WrongValueError: If it is none, or holds a password.
-    """
-    parts = urlsplit(text(given))
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-        raise WrongValueError("an http or https URL without a user; name headers for that")
-    return str(given).rstrip("/")
-
-
-def _anything(given: object) -> object:
-    return given

@@ -110,10 +110,12 @@ class Films:
         self._spool.clear_strangers({row["id"] for row in rows})
         for row in rows:
             state = self._matched(row)
-            if self._spool.find(row["id"]) is None:
-                self.fail(row["id"], Reason.FILE_UNREADABLE, "expected its file, got none")
-            else:
+            if self._spool.find(row["id"]) is not None:
                 self._spool.move(row["id"], state.folder)
+            elif state is FilmState.QUEUED:
+                self.fail(row["id"], Reason.FILE_UNREADABLE, "expected its file, got none")
+            elif state in {FilmState.FAILED, FilmState.UNMATCHED}:
+                self._forget(row["id"])  # somebody has looked at it and removed it
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE delivery SET state = ?, attempts = 0, due = 0 WHERE state = ?",
@@ -240,11 +242,14 @@ class Films:
             "SELECT id FROM film WHERE state = ? AND changed < ?", (FilmState.DONE.value, before)
         )
         for row in rows:
-            # The database first: what is unknown there is cleared at the next start.
-            with self._database.transaction() as connection:
-                connection.execute("DELETE FROM film WHERE id = ?", (row["id"],))
-            self._spool.remove(row["id"])
+            self._forget(row["id"])
         return len(rows)
+
+    def _forget(self, film: str) -> None:
+        # The database first: what is unknown there is cleared at the next start.
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM film WHERE id = ?", (film,))
+        self._spool.remove(film)
 
     def count(self, state: FilmState, rule: str | None = None) -> int:
         """Return how many films of a state there are, of one rule or of all."""

@@ -2,32 +2,26 @@
 
 import json
 import logging
-import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 
-import pipelines
 from pipelines.deploy.node.events import event
 from pipelines.deploy.node.films import MOST_STARTS, Films, MadeObject, QueuedFilm
 from pipelines.deploy.node.metrics import Metrics
+from pipelines.deploy.node.models import Model
 from pipelines.deploy.node.outbox import Outbox
-from pipelines.deploy.node.settings import BatchSettings, NodeSettings, Rule
+from pipelines.deploy.node.settings import NodeSettings, Rule
 from pipelines.deploy.node.spool import Spool, sync_folder
 from pipelines.deploy.node.states import FilmState
-from pipelines.errors import PlainfilmError, Reason
+from pipelines.errors import Outcome, PlainfilmError, Reason
 from pipelines.files import write_json
-from pipelines.inference.batch import BatchPredictor
-from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.stream import Record
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Refusal
-from pipelines.results.dicom_ledger import FOLDER
-from pipelines.workflows.bundle import find_bundle
+from pipelines.results.dicom_ledger import FOLDER, FilmObjects
 
 RESULT_FILE = "prediction.json"
 
@@ -43,63 +37,6 @@ class _Frame:
     item: Item
 
 
-class Model:
-    """A bundle with the settings of a rule, loaded once.
-
-    Args:
-        rule: Bundle, overlays, overrides and kinds of objects.
-        batch: How films are gathered.
-        folder: Scratch for what is written while predicting.
-    """
-
-    def __init__(self, rule: Rule, batch: BatchSettings, folder: Path) -> None:
-        given: dict[str, object] = {"dataset_dir": str(folder), "output_dir": str(folder)}
-        if batch.size is not None:
-            given["engine::batch_size"] = batch.size
-        if rule.dicom:
-            given["dicom"] = ",".join(rule.dicom)
-        configuration = InferenceConfiguration(
-            find_bundle(rule.bundle), {**given, **rule.overrides}, overlays=rule.overlays
-        )
-        self.folder = folder
-        self.predictor: BatchPredictor = configuration.build("evaluator")
-        self.about = self.predictor.begin()
-
-    @property
-    def batch_size(self) -> int:
-        """Films that go through the network together."""
-        return self.predictor.engine.batch_size
-
-    def objects_of(self, filename: str) -> Sequence[tuple[Path, str]]:
-        """Return file and SOP Instance UID of the objects that were made of a film."""
-        dicom = self.predictor.dicom
-        found = None if dicom is None else dicom.objects_of(filename)
-        if found is None:
-            return []
-        for missing in found.missing:
-            event(
-                "object_missing",
-                level=logging.WARNING,
-                film=filename.partition(".")[0],
-                kind=missing.kind.value,
-                reason=missing.reason.value,
-            )
-        return [(self.folder / FOLDER / each.file, each.sop_instance_uid) for each in found.objects]
-
-    def clear(self) -> None:
-        """Remove all scratch, between two runs."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-
-    def forget(self, filename: str) -> None:
-        """Remove what was written of a film and is not kept."""
-        if self.predictor.dicom is not None:
-            self.predictor.dicom.forget(filename)
-        for folder in (path for path in self.folder.iterdir() if path.is_dir()):
-            for path in folder.glob(f"{filename}*"):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-
-
 @dataclass(slots=True)
 class _Progress:
     """Films that were taken and are not finished: the records of their frames so far."""
@@ -112,7 +49,6 @@ class _Progress:
         found[frame.item.frame] = record
         if len(found) < frame.film.frames:
             return None
-        del self.records[frame.film.id]
         return [found[number] for number in sorted(found)]
 
 
@@ -220,6 +156,7 @@ class Worker(threading.Thread):
                         records = progress.add(frame, record)
                         if records is not None:
                             self._finish(frame.film, rule, model, records)
+                            del progress.records[frame.film.id]
                     if self._stopped.is_set():
                         break
         except Exception as error:
@@ -270,24 +207,49 @@ class Worker(threading.Thread):
         if len(refused) == len(records):
             self._fail(film.id, refused[0].reason, refused[0].message)
         else:
-            objects = self._keep(film, model, records)
-            self._films.finish(film.id, objects, destinations=rule.destinations)
-            self._metrics.predicted.labels(rule.name).inc()
-            event("film_predicted", film=film.id, rule=rule.name, objects=len(objects))
-            if objects and rule.destinations:
-                self._outbox.notify()
+            self._hand_on(film, rule, model, records)
         for record in records:
             model.forget(record.filename)
 
-    def _keep(self, film: QueuedFilm, model: Model, records: Sequence[Record]) -> list[MadeObject]:
-        folder = self._spool.results / film.id
+    def _hand_on(
+        self, film: QueuedFilm, rule: Rule, model: Model, records: Sequence[Record]
+    ) -> None:
+        """Put the objects of a film into the outbox; one that none could be made of has failed."""
+        found = [model.objects_of(record.filename) for record in records]
+        of_film = [each for each in found if each is not None]
+        objects = self._keep(film.id, model, records, of_film)
+        missing = [each for frame in of_film for each in frame.missing]
+        for each in missing:
+            event(
+                "object_missing",
+                level=logging.WARNING,
+                film=film.id,
+                kind=each.kind.value,
+                reason=each.reason.value,
+            )
+        failed = [each for each in missing if each.reason.outcome is Outcome.FAILED]
+        if failed and not objects:
+            self._fail(film.id, failed[0].reason, failed[0].message)
+            return
+        self._films.finish(film.id, objects, destinations=rule.destinations)
+        self._metrics.predicted.labels(rule.name).inc()
+        event("film_predicted", film=film.id, rule=rule.name, objects=len(objects))
+        if objects and rule.destinations:
+            self._outbox.notify()
+
+    def _keep(
+        self, film: str, model: Model, records: Sequence[Record], of_film: Sequence[FilmObjects]
+    ) -> list[MadeObject]:
+        """Bring results to where they stay until they have been delivered."""
+        folder = self._spool.results / film
         folder.mkdir(exist_ok=True)
         objects = []
-        for record in records:
-            for path, uid in model.objects_of(record.filename):
-                path.replace(folder / path.name)
-                objects.append(MadeObject(path.name, uid))
-        write_json(folder / RESULT_FILE, _result(model.about, records))
+        for made in (each for frame in of_film for each in frame.objects):
+            written = model.folder / FOLDER / made.file
+            if written.is_file():  # else an attempt before this one has brought it
+                written.replace(folder / made.file)
+            objects.append(MadeObject(made.file, made.sop_instance_uid))
+        write_json(folder / RESULT_FILE, model.result(records))
         sync_folder(folder)
         sync_folder(folder.parent)
         return objects
@@ -302,13 +264,3 @@ def _is_of_the_disk(error: Exception) -> bool:
     if isinstance(error, PlainfilmError):
         return error.reason is Reason.OUTPUT_UNWRITABLE
     return isinstance(error, OSError | sqlite3.Error)
-
-
-def _result(about: Mapping[str, object], records: Sequence[Record]) -> Mapping[str, Any]:
-    named = ("bundle", "bundle_version", "weights_sha256", "threshold")
-    model = {name: about[name] for name in named if name in about}
-    return {
-        "plainfilm_version": pipelines.__version__,
-        **model,
-        "predictions": [{"kind": type(record).__name__, **asdict(record)} for record in records],
-    }

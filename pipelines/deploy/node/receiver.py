@@ -165,6 +165,7 @@ class Receiver:
                 level=logging.WARNING,
                 calling_ae=_calling(event.assoc),
                 bytes_lost=unfinished,
+                reason=Reason.TRUNCATED.value,
             )
 
     def _store(self, event: Event) -> Dataset | int:
