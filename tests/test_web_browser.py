@@ -253,6 +253,20 @@ def test_a_refusal_is_said_plainly(page, tmp_path, radiograph):
     assert page.find("#film").is_displayed()
 
 
+def test_what_may_pass_is_tried_again(page, driver, radiograph):
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/predict*"]})
+    try:
+        choose(page, radiograph)
+        assert page.texts("#result strong") == ["Refused: no answer"]
+    finally:
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    driver.execute_script("delete document.documentElement.dataset.done")
+    page.find("#result > button").click()
+    done(page)
+    assert page.texts("#result h2") == ["PNEUMONIA"]
+
+
 def test_it_fits_a_phone_and_the_dark(page, driver, radiograph):
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

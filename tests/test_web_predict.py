@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +221,22 @@ def test_where_there_are_no_nameless_files_a_temporary_one_is_removed(
     assert client.post("/predict", files={"film": film.read_bytes()}).status_code == 200
     assert client.post("/predict", content=b"text").status_code == 415
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_file_stays_open(client, film):
+    content = film.read_bytes()
+
+    def ask():
+        for sent in (content, content[:-100], b"text"):
+            client.post("/predict?explain=true", content=sent)
+            client.post("/predict", files={"film": sent}, data={"bundel": "a"})
+            client.post("/film", files={"film": sent})
+
+    ask()
+    before = [*Path("/proc/self/fd").iterdir()]
+    for _ in range(4):
+        ask()
+    assert len([*Path("/proc/self/fd").iterdir()]) <= len(before)
 
 
 def test_an_error_of_ours_is_said_without_its_text(client, predictors, film, monkeypatch, caplog):

@@ -14,6 +14,8 @@ const OPACITY = {
   AnomalyDetection: (heat) => 0.85 * Math.min(1, heat / 0.3),
 };
 
+const PASSING = ["busy", "no_answer", "too_slow_to_send"]; // reasons that may be gone in a moment
+
 const ask = async (route, signal) => {
   const form = new FormData();
   form.append("film", chosen, EMPTY_NAME); // its own name may name a patient, and is nobody's business
@@ -167,7 +169,14 @@ const predict = async (signal) => {
     find("details").hidden = false;
   } catch (error) {
     if (signal.aborted) return;
-    find("result").replaceChildren(refusal(saying(error)));
+    const said = saying(error);
+    find("result").replaceChildren(refusal(said));
+    if (PASSING.includes(said.reason)) {
+      const again = make("button", "", "Try again");
+      again.type = "button";
+      again.addEventListener("click", () => run({ anew: true }));
+      find("result").append(again);
+    }
   }
   find("state").hidden = true;
 };
