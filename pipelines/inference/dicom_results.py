@@ -24,6 +24,7 @@ from pipelines.results.dicom_kinds import Kind, SegLayers, kinds_of, seg_layers_
 from pipelines.results.dicom_ledger import FAILURES, FOLDER, FilmObjects, ObjectLedger
 
 if TYPE_CHECKING:
+    from pipelines.results.dicom_identity import Identities
     from pipelines.results.dicom_objects import ObjectWriter
 
 _COSMETIC = frozenset({"overlays", "save", "overlay_size", "explanations", "explained_layer"})
@@ -55,9 +56,12 @@ class DicomResults:
         heat: What makes heat maps, for `sc` of a classifier or a detector of anomalies.
         seg_layers: `one` puts structures into one segmentation, where they may overlap; `separate`
             into several, in each of which none overlap.
+        identity: A file that says whose films are that are no DICOM files, as `read_identities`
+            takes it.
 
     Raises:
-        ConfigurationError: If a kind does not exist, or the bundle has no content for it.
+        ConfigurationError: If a kind does not exist, or the bundle has no content for it, or the
+            file of identities is wrong.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class DicomResults:
         output_dir: str | Path,
         heat: HeatSource | None = None,
         seg_layers: str = SegLayers.ONE,
+        identity: str | Path | None = None,
     ) -> None:
         segments = postprocessing.record is Segmentation
         has_content = {
@@ -82,6 +87,11 @@ class DicomResults:
         self._heat = heat if Kind.SC in self.kinds else None
         self._output = Path(output_dir)
         self._about: Mapping[str, Any] = {}
+        self._identities: Identities | None = None
+        if self.kinds and identity is not None:
+            from pipelines.results.dicom_identity import read_identities
+
+            self._identities = read_identities(Path(identity))
 
     def require_dicom(self, films: Iterable[Item]) -> None:
         """Refuse an input that no object can be made of, before anything is predicted.
@@ -92,12 +102,19 @@ class DicomResults:
         Raises:
             ConfigurationError: NO_DICOM_SOURCE if objects are asked for and no film is DICOM.
         """
-        if self.kinds and not any(map(_is_dicom, films)):
+        if self.kinds and not any(map(self._is_known, films)):
             raise ConfigurationError(
                 Reason.NO_DICOM_SOURCE,
                 "expected DICOM films for DICOM results, got none: other formats do not say which "
-                "patient and study a result belongs to; predict without --dicom",
+                "patient and study a result belongs to; predict without --dicom, or say whose they "
+                "are with --set dicom_identity=FILE",
             )
+
+    def _is_known(self, film: Item) -> bool:
+        """Whether it can be known whose a film is."""
+        identities = self._identities
+        given = identities is not None and identities.find(film.filename) is not None
+        return given or _is_dicom(film)
 
     def begin(self, about: Mapping[str, Any]) -> None:
         """Learn what predicts, before the first film.
@@ -185,7 +202,14 @@ class DicomResults:
 
     @cached_property
     def _ledger(self) -> ObjectLedger:
-        made_by = [self.kinds, self.seg_layers, self._settings, self._about["weights_sha256"]]
+        identity = None if self._identities is None else self._identities.digest
+        made_by = [
+            self.kinds,
+            self.seg_layers,
+            identity,
+            self._settings,
+            self._about["weights_sha256"],
+        ]
         digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
         return ObjectLedger(self._output, digest[:16])
 
@@ -207,6 +231,7 @@ class DicomResults:
                 settings=self._settings,
             ),
             seg_layers=self.seg_layers,
+            identities=self._identities,
             decision=Decision(
                 threshold=about.get("threshold"),
                 positive_classes=tuple(about.get("positive_classes", ())),

@@ -20,7 +20,7 @@ from pipelines.results.dicom_source import SourceImage
 MANUFACTURER = "plainfilm"
 
 _LATIN_1, _UTF_8 = "ISO_IR 100", "ISO_IR 192"
-_NAMESPACE = uuid.UUID("6d0f3a52-9d3c-5b0e-8f6d-0f5b0f0b1c41")
+NAMESPACE = uuid.UUID("6d0f3a52-9d3c-5b0e-8f6d-0f5b0f0b1c41")
 _PROCESSING_EQUIPMENT = dcm("109102", "Processing Equipment")
 _STUDY = (
     "PatientID",
@@ -72,7 +72,7 @@ class Model:
     def uid(self) -> str:
         """UID of the algorithm as a device that observes."""
         made_of = (self.bundle, self.bundle_version, self.weights_sha256)
-        return uid_of(uuid.uuid5(_NAMESPACE, json.dumps(made_of)))
+        return uid_of(uuid.uuid5(NAMESPACE, json.dumps(made_of)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Finding:
             model.settings,
             *parts,
         )
-        return uuid.uuid5(_NAMESPACE, json.dumps(made_of))
+        return uuid.uuid5(NAMESPACE, json.dumps(made_of))
 
     def uid(self, *parts: str) -> str:
         """Return the UID of `key`, under 2.25 (PS3.5 B.2)."""
@@ -217,7 +217,7 @@ def completed(dataset: Dataset, finding: Finding, *, copies: Sequence[str] = ())
             dataset[keyword] = source[keyword]
         elif keyword == "PatientOrientation":
             dataset.PatientOrientation = ""  # required, and empty where it is unknown
-    _set_times(dataset, finding.created)
+    set_times(dataset, finding.created)
     model = finding.model
     dataset.ContributingEquipmentSequence = [
         ContributingEquipment(
@@ -228,8 +228,13 @@ def completed(dataset: Dataset, finding: Finding, *, copies: Sequence[str] = ())
             contribution_description=f"Predicted by weights of SHA-256 {model.weights_sha256}",
         )
     ]
-    dataset.SpecificCharacterSet = _LATIN_1 if _is_latin_1(dataset) else _UTF_8
+    write_charset(dataset)
     return dataset
+
+
+def write_charset(dataset: Dataset) -> None:
+    """Declare the character set that the text of a data set needs."""
+    dataset.SpecificCharacterSet = _LATIN_1 if _is_latin_1(dataset) else _UTF_8
 
 
 def _is_latin_1(dataset: Dataset) -> bool:
@@ -243,13 +248,21 @@ def _is_latin_1(dataset: Dataset) -> bool:
     return True
 
 
-def _set_times(dataset: Dataset, created: datetime) -> None:
-    """One time for everything that says when an object was made."""
+def set_times(dataset: Dataset, created: datetime) -> None:
+    """Give one time to everything that says when an object was made.
+
+    Args:
+        dataset: As highdicom made it; changed.
+        created: With a time zone.
+    """
     date, time = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
-    for prefix in ("InstanceCreation", "Content", "PresentationCreation"):
-        for suffix, value in (("Date", date), ("Time", time)):
-            if f"{prefix}{suffix}" in dataset:
-                setattr(dataset, f"{prefix}{suffix}", value)
+    for made in ("InstanceCreation{}", "Content{}", "PresentationCreation{}"):
+        for part, value in (("Date", date), ("Time", time)):
+            if made.format(part) in dataset:
+                setattr(dataset, made.format(part), value)
+    for keyword, value in (("DateOfSecondaryCapture", date), ("TimeOfSecondaryCapture", time)):
+        if keyword in dataset:
+            setattr(dataset, keyword, value)
 
 
 def settings_text(about: Mapping[str, object]) -> str:

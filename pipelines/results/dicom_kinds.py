@@ -14,6 +14,8 @@ class Kind(StrEnum):
     SEG = "seg"
     SC = "sc"
     GSPS = "gsps"
+    FILM = "film"
+    """The film itself, where it was no DICOM file; it is never asked for."""
 
     @property
     def series_number(self) -> int:
@@ -28,7 +30,12 @@ class Kind(StrEnum):
             Kind.SEG: "Segmentation by an algorithm",
             Kind.SC: "Overlay by an algorithm",
             Kind.GSPS: "Annotations by an algorithm",
+            Kind.FILM: "Film as it was given",
         }[self]
+
+
+_ASKED = (Kind.SEG, Kind.SR, Kind.SC, Kind.GSPS)
+"""In the order in which they are made: a report may refer to a segmentation."""
 
 
 class SegLayers(StrEnum):
@@ -78,7 +85,7 @@ def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
         possible: What the bundle has content for.
 
     Returns:
-        The kinds in the order in which they are made: an SR may refer to a SEG.
+        The kinds in the order in which they are made.
 
     Raises:
         ConfigurationError: If a kind does not exist, or the bundle has no content for it.
@@ -89,10 +96,10 @@ def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
     """
     asked = [name.strip() for name in str(names).split(",") if name.strip()]
     for name in asked:
-        if name not in tuple(Kind):
+        if name not in _ASKED:
             raise ConfigurationError(
                 Reason.UNKNOWN_NAME,
-                f"expected kinds of DICOM objects, got {name!r}{right_names(name, tuple(Kind))}",
+                f"expected kinds of DICOM objects, got {name!r}{right_names(name, _ASKED)}",
             )
         if name not in possible:
             raise ConfigurationError(
@@ -100,8 +107,7 @@ def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
                 f"expected kinds of DICOM objects that this bundle has content for, got {name!r}; "
                 f"it has {', '.join(possible)}",
             )
-    order = (Kind.SEG, Kind.SR, Kind.SC, Kind.GSPS)
-    return tuple(kind for kind in order if kind in asked)
+    return tuple(kind for kind in _ASKED if kind in asked)
 
 
 def seg_layers_of(name: str) -> SegLayers:

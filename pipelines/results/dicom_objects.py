@@ -10,11 +10,13 @@ from pydicom.dataset import Dataset
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason, refusal_of
 from pipelines.files import whole_file
 from pipelines.ingest.read import read_radiograph
+from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.predictions import Prediction
 from pipelines.radiograph import Pixels
 from pipelines.results.captures import NOTICE, Heat, capture, words_of
 from pipelines.results.dicom_common import Decision, Finding, Model, now_in
 from pipelines.results.dicom_gsps import presentation_state
+from pipelines.results.dicom_identity import Identities, film_object
 from pipelines.results.dicom_kinds import Kind, MissingObject, SegLayers, WrittenObject
 from pipelines.results.dicom_sc import secondary_capture
 from pipelines.results.dicom_seg import segmentations
@@ -32,6 +34,7 @@ class ObjectWriter:
         model: What predicts.
         decision: How it decides.
         seg_layers: Whether structures that overlap share one segmentation.
+        identities: Of films that are no DICOM files.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class ObjectWriter:
     model: Model
     decision: Decision = field(default_factory=Decision)
     seg_layers: SegLayers = SegLayers.ONE
+    identities: Identities | None = None
 
     def write(
         self,
@@ -56,7 +60,8 @@ class ObjectWriter:
         settings, so it says the same, and another time of creation would make it another object.
 
         Args:
-            source: The film's file, or what was read of it.
+            source: The film's file, or what was read of it. A file that is no DICOM file, and of
+                which it is known whose it is, is written as a DICOM object first.
             record: What was predicted.
             frame: Index of the frame, where `source` is a file.
             heat: For `sc` of a classifier or a detector of anomalies.
@@ -69,15 +74,34 @@ class ObjectWriter:
         Raises:
             OSError: If a file cannot be written.
         """
+        film_itself: list[WrittenObject | MissingObject] = []
         try:
-            film = read_source(source, frame=frame) if isinstance(source, Path) else source
+            if isinstance(source, Path):
+                own = self._as_dicom(source, record.filename)
+                film_itself = [] if own is None else [own]
+                source = source if own is None else self.folder / own.file
+                film = read_source(source, frame=frame)
+            else:
+                film = source
         except PlainfilmError as error:
             return [MissingObject(kind, error.reason, str(error)) for kind in self.kinds]
         finding = Finding(
             film, record, self.decision, self.model, created or now_in(film), self.seg_layers
         )
         path = source if isinstance(source, Path) else None
-        return list(self._results(_Maker(finding, heat, pixels, path)))
+        return [*film_itself, *self._results(_Maker(finding, heat, pixels, path))]
+
+    def _as_dicom(self, path: Path, filename: str) -> WrittenObject | None:
+        """Write a film that is no DICOM file as one, if it is known whose it is."""
+        identity = None if self.identities is None else self.identities.find(filename)
+        if identity is None or sniff(path) is FileFormat.DICOM:
+            return None
+        return self._written(Kind.FILM, film_object(path, identity))
+
+    def _written(self, kind: Kind, dataset: Dataset) -> WrittenObject:
+        name = f"{kind}-{_digits(dataset)}.dcm"
+        _save(self.folder / name, dataset)
+        return WrittenObject(kind, name, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))
 
     def _results(self, maker: "_Maker") -> Iterator[WrittenObject | MissingObject]:
         for kind in self.kinds:
@@ -88,11 +112,7 @@ class ObjectWriter:
                 yield MissingObject(kind, refusal.reason, str(refusal))
                 continue
             for dataset in datasets:
-                name = f"{kind}-{_digits(dataset)}.dcm"
-                _save(self.folder / name, dataset)
-                yield WrittenObject(
-                    kind, name, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
-                )
+                yield self._written(kind, dataset)
 
 
 @dataclass(slots=True)

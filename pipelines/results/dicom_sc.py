@@ -46,8 +46,6 @@ def secondary_capture(finding: Finding, picture: npt.NDArray[np.uint8], *, shows
         **common_arguments(finding, Kind.SC, shows),
     )
     dataset.ConversionType = "WSD"
-    dataset.DateOfSecondaryCapture = finding.created.strftime("%Y%m%d")
-    dataset.TimeOfSecondaryCapture = finding.created.strftime("%H%M%S")
     dataset.DerivationDescription = code.label(shows)
     dataset.SourceImageSequence = [_source(finding.source)]
     completed(dataset, finding, copies=_COPIES)

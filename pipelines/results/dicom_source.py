@@ -31,7 +31,7 @@ _FINEST, _LARGEST_SIDE = 1000, 1e6
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _WHO = ("PatientID", "PatientName", "IssuerOfPatientID")
 """Whose film it is: an object without, or with another value, would go to another patient."""
-_REQUIRED = (  # type 2: present in every object, empty where unknown
+NEEDED = (
     "PatientID",
     "PatientName",
     "PatientBirthDate",
@@ -42,6 +42,7 @@ _REQUIRED = (  # type 2: present in every object, empty where unknown
     "StudyTime",
     "ReferringPhysicianName",
 )
+"""Of type 2: present in every object, empty where unknown."""
 _OPTIONAL = (
     "IssuerOfPatientID",
     "PatientAge",
@@ -64,8 +65,19 @@ _ENUMERATED = {
     "BurnedInAnnotation": {"YES", "NO"},
     "LossyImageCompression": {"00", "01"},
 }
+IDENTITY = (
+    *NEEDED,
+    "StudyInstanceUID",
+    "IssuerOfPatientID",
+    "StudyDescription",
+    "PatientAge",
+    "Laterality",
+    "PatientOrientation",
+    "BodyPartExamined",
+)
+"""What may be said of a film that carries no identity."""
 _SEVERAL = {"PatientOrientation", "LossyImageCompressionRatio", "LossyImageCompressionMethod"}
-_TAGS = frozenset({_CHARACTER_SET, *(int(Tag(keyword)) for keyword in (*_REQUIRED, *_OPTIONAL))})
+_TAGS = frozenset({_CHARACTER_SET, *(int(Tag(keyword)) for keyword in (*NEEDED, *_OPTIONAL))})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,7 +149,8 @@ def read_source(path: Path, *, frame: int = 0) -> SourceImage:
         raise InputError(
             Reason.NO_DICOM_SOURCE,
             "expected a DICOM film, whose patient and study a DICOM result belongs to, got a file "
-            "of another format; leave it out",
+            "of another format; leave it out, or say whose it is with "
+            "--set dicom_identity=FILE",
         )
     return source_of(inspect_dicom(path, also=_TAGS), frame=frame)
 
@@ -181,7 +194,7 @@ class _Copier:
         target.SOPClassUID = self._header.sop_class
         for keyword in _UIDS:
             self._copy_uid(keyword)
-        for keyword in _REQUIRED:
+        for keyword in NEEDED:
             self._copy(keyword, empty="")
         for keyword in _OPTIONAL:
             self._copy(keyword)
@@ -197,15 +210,14 @@ class _Copier:
         value = self._header.attributes.text(keyword)
         if not value:
             refuse_missing(keyword)
-        # `UID(value)` itself warns, and prints what it was given.
-        if len(value) > _LONGEST_UID or not re.fullmatch(RE_VALID_UID, value):
+        if not fits(keyword, value):
             refuse_invalid(f"{keyword} to be a UID", "something else")
         setattr(self._target, keyword, value)
 
     def _copy(self, keyword: str, *, empty: str | None = None) -> None:
         value = self._header.attributes.data(keyword)
         text = self._text.decode(value) if value else ""
-        if text and not _fits(keyword, text):
+        if text and not fits(keyword, text):
             if keyword in _WHO:
                 refuse_invalid(f"{keyword} as DICOM writes it", "a value that cannot be copied")
             text = ""
@@ -221,7 +233,15 @@ class _Copier:
                 setattr(self._target, keyword, parts)
 
 
-def _fits(keyword: str, text: str) -> bool:
+def fits(keyword: str, text: str) -> bool:
+    """Whether a text may be the value of an attribute.
+
+    Args:
+        keyword: Of an attribute of text, a date, a time or a UID.
+        text: Its value, or values with a backslash between them.
+    """
+    if keyword.endswith("UID"):
+        return len(text) <= _LONGEST_UID and re.fullmatch(RE_VALID_UID, text) is not None
     if text not in _ENUMERATED.get(keyword, {text}):
         return False
     values = text.split("\\")
