@@ -6,7 +6,7 @@ without a report in the archive (lost), reports beyond one a film (doubled), and
 twice under one UID (sent again), which an archive keeps once. Run it from the repository root, as
 root if the disk shall really fill:
 
-    python benchmarks/node_faults.py [--films 60] [--away 60] [--kills 12]
+    python benchmarks/node_faults.py [--films 60] [--away 60] [--kills 8] [--only killed]
 """
 
 import argparse
@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--films", type=int, default=60)
     arguments.add_argument("--away", type=float, default=60, help="seconds")
-    arguments.add_argument("--kills", type=int, default=12)
+    arguments.add_argument("--kills", type=int, default=8)
+    arguments.add_argument("--only", default="", help="a part of the name of a fault")
     options = arguments.parse_args()
     quiet_libraries()
     faults: dict[str, Callable[[Trial], None]] = {
@@ -61,9 +63,9 @@ def main() -> None:
     }
     print(f"{options.films} films of {SIZE[0]}x{SIZE[1]} a fault")
     print(f"{'fault':34} {'lost':>5} {'doubled':>8} {'sent again':>11}  in the log")
-    for name, fault in faults.items():
+    for name in filter(lambda each: options.only in each, faults):
         with tempfile.TemporaryDirectory() as folder, trial_in(Path(folder), options.films) as made:
-            fault(made)
+            faults[name](made)
             print(f"{name:34} {made.row()}", flush=True)
 
 
@@ -222,13 +224,17 @@ def killed(trial: Trial, kills: int) -> None:
     generator = random.Random(0)
     with archive(trial):
         left = trial.films
+        share = len(trial.films) // (kills + 1)
         for _ in range(kills):
             trial.start()
-            share = max(1, len(trial.films) // kills)
-            part, rest = left[:share], left[share:]
-            left = [*send(trial, part), *rest]
-            time.sleep(generator.uniform(0, 1.5))
-            trial.kill()
+            event = generator.choice((" film_queued ", " film_predicted ", " delivered "))
+            point = trial.log.count(event) + generator.randint(1, share)
+            part, left = left[:share], left[share:]
+            with ThreadPoolExecutor(1) as sender:
+                sending = sender.submit(send, trial, part)
+                until(lambda name=event, count=point: trial.log.count(name) >= count)
+                trial.kill()
+                left = [*sending.result(), *left]
         trial.start()
         send_all(trial, left)
         until(trial.done)
