@@ -1,8 +1,10 @@
 """How much a client may ask for, and from where; every answer has the same headers."""
 
 import asyncio
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
 
 import pytest
 from bundle_fixture import write_dicom, write_png
@@ -197,6 +199,47 @@ def test_status_and_metrics_say_what_there_is(client, predictor, film):
 def test_a_node_says_how_it_is(predictor):
     with web_client({"tiny": predictor}, node_status=lambda: {"films": {"queued": 3}}) as client:
         assert client.get("/status").json()["node"] == {"films": {"queued": 3}}
+
+
+class _References(HTMLParser):
+    """Collects what a page asks for, and what stands in it that a policy would forbid."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.inline = [], []
+        self._script = False
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        self._script = tag == "script"
+        self.asked += [named[name] for name in ("src", "href") if name in named]
+        self.inline += [name for name in named if name == "style" or name.startswith("on")]
+        self.inline += ["style"] if tag == "style" else []
+
+    def handle_data(self, data):
+        if self._script and data.strip():
+            self.inline.append(data)
+
+    def handle_endtag(self, tag):
+        self._script = False
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_nothing_inline(client):
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    found = _References()
+    found.feed(page.text)
+    assert found.inline == []
+    asked = [each for each in found.asked if not each.startswith(("#", "data:,"))]
+    scripts = [each for each in asked if each.startswith("static/")]
+    assert len(scripts) == 2
+    for each in (*asked, "static/viewer.js", "static/answer.js"):
+        answer = client.get(f"/{each}")
+        assert answer.status_code == 200, each
+        assert not re.search(r"https?://(?!www\.w3\.org)|innerHTML|eval\(|@import", answer.text)
+    assert client.get("/static/page.js").headers["content-type"].startswith("text/javascript")
+    for each in ("index.html", "", "..%2fapp.py", "../app.py"):
+        assert client.get(f"/static/{each}").status_code == 404
 
 
 def test_the_reference_names_what_there_is(client):

@@ -2,9 +2,11 @@
 
 import base64
 import io
+import json
 import logging
 import os
 import pickle
+import struct
 import tempfile
 from pathlib import Path
 
@@ -18,12 +20,10 @@ from web_fixture import CANARIES, PATIENT, PATIENT_ID, says, tiny_predictor, web
 from pipelines.errors import Reason
 from pipelines.evaluation.guard import FILE_NAME
 from pipelines.evaluation.guard_fit import fit_guard
-from pipelines.ingest.read import read_radiograph
+from pipelines.ingest.read import read_film_values, read_radiograph
 from pipelines.results.records import record_json
 
-BROKEN = {
-    case.name: case for module in (dicom_broken_cases, raster_cases) for case in module.cases()
-}
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
 @pytest.fixture(scope="module")
@@ -116,25 +116,21 @@ def test_the_guards_mark_stands_in_the_answer(tmp_path, film):
     assert said["guard"]["guard_limit"] > 0
 
 
-@pytest.mark.parametrize(
-    ("name", "status"),
-    [
-        ("dicom_deflated_bomb", 413),
-        ("dicom_rows_65535", 413),
-        ("dicom_text", 415),
-        ("dicom_zero_bytes", 422),
-        ("dicom_prefix_and_junk", 422),
-        ("dicom_structured_report", 422),
-        ("bomb", 413),
-        ("webp", 415),
-        ("cut_png", 422),
-    ],
-)
-def test_a_bad_file_is_refused_as_by_the_reader(client, tmp_path, name, status):
-    path = tmp_path / "film"
-    BROKEN[name].write(path)
-    answer = client.post("/predict", content=path.read_bytes())
-    assert says(answer, status, BROKEN[name].expect)
+@pytest.mark.parametrize("module", [dicom_broken_cases, raster_cases], ids=["dicom", "raster"])
+def test_every_awkward_file_gets_the_reason_that_the_reader_gives_it(client, tmp_path, module):
+    statuses = {
+        Reason.TOO_LARGE: 413,
+        Reason.NOT_AN_IMAGE: 415,
+        Reason.UNSUPPORTED_FORMAT: 415,
+        Reason.UNSUPPORTED_TRANSFER_SYNTAX: 415,
+    }
+    cases = [case for case in module.cases() if isinstance(case.expect, Reason)]
+    assert len(cases) > 20
+    for case in cases:
+        case.write(tmp_path / "film")
+        answer = client.post("/predict", content=(tmp_path / "film").read_bytes())
+        assert says(answer, statuses.get(case.expect, 422), case.expect), case.name
+        (tmp_path / "film").unlink()
 
 
 def test_a_cut_film_is_refused(client, film):
@@ -221,6 +217,50 @@ def test_where_there_are_no_nameless_files_a_temporary_one_is_removed(
     assert client.post("/predict", files={"film": film.read_bytes()}).status_code == 200
     assert client.post("/predict", content=b"text").status_code == 415
     assert list(tmp_path.iterdir()) == []
+
+
+def view_of(answer):
+    """Take apart what `/film` gives."""
+    (length,) = struct.unpack("<I", answer.content[:4])
+    about = json.loads(answer.content[4 : 4 + length])
+    kind = np.uint8 if about["colour"] else "<u2"
+    shape = (about["rows"], about["columns"], *([3] if about["colour"] else []))
+    return about, np.frombuffer(answer.content[4 + length :], kind).reshape(shape)
+
+
+def test_a_viewer_gets_the_values_of_the_film(client, film):
+    answer = client.post("/film", content=film.read_bytes())
+    assert answer.headers["content-type"] == "application/vnd.plainfilm.view"
+    about, samples = view_of(answer)
+    values = read_film_values(film)
+    np.testing.assert_array_equal(samples, values.samples)
+    assert (about["first"], about["step"], about["top"]) == (
+        *(values.first, values.step),
+        values.samples.max(),
+    )
+    assert about["window"]["width"] == values.window.width
+    np.testing.assert_allclose(np.array(about["curve"]) / 255, values.curve, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_large_film_is_shrunk_before_any_window(client, film):
+    large = np.kron(read_film_values(film).samples, np.ones((3, 3), np.uint16)) * 16
+    out = io.BytesIO()
+    Image.fromarray(large).save(out, format="PNG")
+    about, samples = view_of(client.post("/film?longest=90", content=out.getvalue()))
+    assert (about["film_rows"], about["film_columns"]) == (180, 150)
+    assert samples.shape == (90, 75)
+    means = large.astype(float).reshape(90, 2, 75, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(samples, means, atol=1)
+    assert says(client.post("/film?longest=9", content=out.getvalue()), 400, "bad_request")
+
+
+def test_a_film_in_colour_has_no_window(client):
+    colour = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(colour).save(out, format="PNG")
+    about, samples = view_of(client.post("/film", content=out.getvalue()))
+    assert about["colour"]
+    np.testing.assert_array_equal(samples, colour)
 
 
 def test_no_file_stays_open(client, film):
