@@ -1,7 +1,7 @@
 """From a request to the film in it, or to its parts: streamed, counted, and timed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -133,11 +133,11 @@ async def body(request: Request, limit: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _film_of_form(parts: AsyncIterator[Part]) -> SentFilm:
+async def _film_of_form(parts: AsyncGenerator[Part, None]) -> SentFilm:
     film: Upload | None = None
     fields: dict[str, str] = {}
     try:
-        async with aclosing(parts) as all_parts:  # type: ignore[type-var]  # a generator, so it has
+        async with aclosing(parts) as all_parts:
             async for part in all_parts:
                 if part.name == FILM_FIELD and film is None:
                     film = part.upload

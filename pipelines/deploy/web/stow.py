@@ -1,6 +1,6 @@
 """STOW-RS (PS3.18, 10.5): films come over HTTP into the node's durable inbox."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -110,8 +110,10 @@ class Storing:
             headers=headers if status is HTTPStatus.SERVICE_UNAVAILABLE else None,
         )
 
-    async def _take(self, parts: AsyncIterator[Part], study: str | None, stored: Stored) -> None:
-        async with aclosing(parts) as all_parts:  # type: ignore[type-var]  # a generator, so it has
+    async def _take(
+        self, parts: AsyncGenerator[Part, None], study: str | None, stored: Stored
+    ) -> None:
+        async with aclosing(parts) as all_parts:
             async for part in all_parts:
                 try:
                     stored.brought.append(await run_in_threadpool(self._add, part, study))

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +163,7 @@ class _Collector:
 
 async def read_parts(
     chunks: AsyncIterator[bytes], boundary: bytes, *, limit: int
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part, None]:
     """Take a multipart body apart as it comes.
 
     Args:
@@ -210,8 +210,7 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def close_quietly(upload: Upload | None) -> None:
-    """Close an upload that may be closed already, or not be there."""
-    if upload is not None:
-        with suppress(OSError):
-            upload.close()
+def close_quietly(upload: Upload) -> None:
+    """Close an upload that its reader may be closing at this moment."""
+    with suppress(OSError):
+        upload.close()
