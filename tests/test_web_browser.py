@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from browser_fixture import Page, chromium
 from bundle_fixture import one_torch_thread, write_png
+from corpus.dicom_films import film, save
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from web_fixture import Node, tiny_predictor
@@ -144,10 +145,10 @@ def test_a_real_radiograph_is_seen_windowed_and_answered(page, address, radiogra
 
     # What is shown first is what the network gets.
     stored = page.until(SUM)
-    film = read_radiograph(radiograph).pixels[0]
+    pixels = read_radiograph(radiograph).pixels[0]
     greys = page.driver.execute_script(f"{PIXELS} return [data[4 * 900 * film.width + 4 * 700]]")
-    place = tuple(round((n + 0.5) * film.shape[0] / 1536 - 0.5) for n in (900, 700))
-    assert abs(greys[0] / 255 - film[place]) < 0.05
+    place = tuple(round((n + 0.5) * pixels.shape[0] / 1536 - 0.5) for n in (900, 700))
+    assert abs(greys[0] / 255 - pixels[place]) < 0.05
 
     # The film has 1024 values: a window of 64 shows more of them than 8 bits could.
     slide(page, "width", 64)
@@ -173,8 +174,7 @@ def test_the_window_is_set_by_mouse_and_keyboard(page, radiograph):
 
     choose(page, radiograph)
     stored = page.until(SUM)
-    film = page.find("#film")
-    ActionChains(page.driver).drag_and_drop_by_offset(film, 60, 40).perform()
+    ActionChains(page.driver).drag_and_drop_by_offset(page.find("#film"), 60, 40).perform()
     page.until(f"{PIXELS} return sum + 1 !== arguments[0]", stored)
     assert page.texts("#source") == ["Set by hand"]
     before = page.texts("#level-value")
@@ -240,6 +240,28 @@ def test_a_film_is_dropped(page, tmp_path):
     assert page.driver.execute_script("return document.getElementById('film').width") == 50
 
 
+def test_a_file_of_several_films_shows_each(page, tmp_path):
+    frames = np.stack([np.tile(np.arange(40, dtype=np.uint16) * 100, (50, 1))] * 2)
+    frames[1] = frames[1, :, ::-1]
+    dataset = film(frames[0], NumberOfFrames=2, WindowCenter=2000, WindowWidth=4000)
+    dataset.PixelData = frames.tobytes()
+    save(tmp_path / "two.dcm", dataset)
+    choose(page, tmp_path / "two.dcm")
+    assert page.texts("#frames-all") == ["of 2"]
+    first = page.until(f"{PIXELS} return [...data.slice(0, 160)]")[::4]
+    assert first == sorted(first)
+    script = """
+    const number = document.getElementById("frame-number");
+    delete document.documentElement.dataset.done;
+    number.value = 2;
+    number.dispatchEvent(new Event("change"));
+    """
+    page.driver.execute_script(script)
+    done(page)
+    assert page.until(f"{PIXELS} return [...data.slice(0, 160)]")[::4] == first[::-1]
+    assert page.texts("#result h2") == ["PNEUMONIA"]
+
+
 def test_a_refusal_is_said_plainly(page, tmp_path, radiograph):
     choose(page, radiograph)
     cut = tmp_path / "cut.dcm"
@@ -282,9 +304,9 @@ def test_it_fits_a_phone_and_the_dark(page, driver, radiograph):
 
 
 def test_a_dicomweb_client_stores_real_radiographs(address, node, radiograph):
-    film = dcmread(radiograph)
-    stored = DICOMwebClient(f"{address}/dicom-web").store_instances([film])
+    dataset = dcmread(radiograph)
+    stored = DICOMwebClient(f"{address}/dicom-web").store_instances([dataset])
     (item,) = stored.ReferencedSOPSequence
-    assert item.ReferencedSOPInstanceUID == film.SOPInstanceUID
+    assert item.ReferencedSOPInstanceUID == dataset.SOPInstanceUID
     (kept,) = node.stored()
-    assert film.PixelData in kept
+    assert dataset.PixelData in kept

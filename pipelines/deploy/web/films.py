@@ -20,7 +20,7 @@ from pipelines.deploy.web.views import MEDIA_TYPE, view_bytes
 from pipelines.deploy.web.wishes import FilmWishes, Wishes
 from pipelines.errors import PlainfilmError, Reason
 from pipelines.inference.reading import ReaderPool
-from pipelines.ingest.read import read_film_values
+from pipelines.ingest.read import read_film_values, read_header
 from pipelines.nearest import right_names
 
 _BINARY: Mapping[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -126,9 +126,11 @@ class Films:
         def load() -> bytes:
             try:
                 film = read_film_values(sent.upload.path, frame=wishes.frame - 1)
+                header = read_header(sent.upload.path)
             finally:
                 sent.upload.close()
-            return view_bytes(film, longest=wishes.longest)
+            frames = 1 if header is None else header.frames
+            return view_bytes(film, longest=wishes.longest, frames=frames)
 
         seconds = self._limits.reading_seconds or ReaderPool().seconds_per_film
         view: bytes = self._reading(load, seconds=seconds)

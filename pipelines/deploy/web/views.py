@@ -19,7 +19,9 @@ LONGEST_SIDE = 1536
 _EVEN = 2
 
 
-def view_bytes(film: FilmValues | Radiograph, *, longest: int = LONGEST_SIDE) -> bytes:
+def view_bytes(
+    film: FilmValues | Radiograph, *, longest: int = LONGEST_SIDE, frames: int = 1
+) -> bytes:
     """Write a film for a viewer: the length of a JSON text, the text, the samples.
 
     The length is a little-endian number of four bytes; the text is filled up with blanks so that
@@ -30,16 +32,19 @@ def view_bytes(film: FilmValues | Radiograph, *, longest: int = LONGEST_SIDE) ->
         film: A grey film before its window, or a film in colour.
         longest: Length of the longer side in pixels; a larger film is shrunk by averaging areas,
             before any window.
+        frames: How many frames its file has.
 
     Returns:
         The bytes.
     """
     if isinstance(film, FilmValues):
         samples = _shrunk(film.samples, longest)
-        return _joined(_about_values(film), samples, size=film.samples.shape)
+        about = {"frames": frames, **_about_values(film)}
+        return _joined(about, samples, size=film.samples.shape)
     levels = np.rint(film.pixels.clip(0, 1) * 255).astype(np.uint8)
     colour = np.ascontiguousarray(np.moveaxis(levels, 0, -1))
-    return _joined({"colour": True}, _shrunk(colour, longest), size=colour.shape[:2])
+    about = {"frames": frames, "colour": True}
+    return _joined(about, _shrunk(colour, longest), size=colour.shape[:2])
 
 
 def _about_values(film: FilmValues) -> Mapping[str, object]:

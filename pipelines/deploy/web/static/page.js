@@ -6,6 +6,7 @@ const viewer = new Viewer({ frame: find("frame"), film: find("film"), heat: find
 const EMPTY_NAME = "film";
 let chosen = null; // the file as it was given
 let answer = null;
+let frame = 1; // of a file that holds several films, counted as DICOM counts
 let asking = null; // ends what is under way when another film comes
 
 // How hot a place must be to cover the film. Errors of a reconstruction are small.
@@ -149,11 +150,15 @@ const busy = (text) => {
 };
 const see = async (signal) => {
   try {
-    viewer.load(parseView(await (await ask("film", signal)).arrayBuffer()));
+    viewer.load(parseView(await (await ask(`film?frame=${frame}`, signal)).arrayBuffer()));
     find("frame").hidden = false;
     find("tools").hidden = false;
     find("unseen").hidden = true;
     buildWindow();
+    const { frames } = viewer.view;
+    find("frames").hidden = frames === 1;
+    Object.assign(find("frame-number"), { max: frames, value: frame });
+    find("frames-all").textContent = `of ${frames}`;
     find("film").setAttribute("aria-label", `Film, ${viewer.view.film_columns} by ${viewer.view.film_rows} pixels`);
   } catch (error) {
     if (signal.aborted) return;
@@ -163,7 +168,7 @@ const see = async (signal) => {
 };
 const predict = async (signal) => {
   try {
-    answer = await (await ask(`predict?explain=true&bundle=${encodeURIComponent(find("bundle").value)}`, signal)).json();
+    answer = await (await ask(`predict?explain=true&frame=${frame}&bundle=${encodeURIComponent(find("bundle").value)}`, signal)).json();
     find("result").replaceChildren(...describe(answer, (name) => viewer.light(name)));
     find("facts").replaceChildren(...facts(answer));
     find("details").hidden = false;
@@ -201,10 +206,17 @@ const run = async ({ anew }) => {
 const take = (files) => {
   if (!files?.length) return;
   [chosen] = files;
+  frame = 1;
+  find("frames").hidden = true;
   find("name").textContent = chosen.name;
   find("another").hidden = false;
   run({ anew: true });
 };
+find("frame-number").addEventListener("change", () => {
+  const { value, max } = find("frame-number");
+  frame = Math.min(Number(max), Math.max(1, Math.round(Number(value)) || 1));
+  run({ anew: true });
+});
 for (const id of ["file", "file-again"]) {
   find(id).addEventListener("change", () => {
     take(find(id).files);
