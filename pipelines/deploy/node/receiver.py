@@ -33,6 +33,7 @@ _STATUS = {
     Reason.NOT_A_RADIOGRAPH: 0x0122,
 }
 _REJECTED, _BY_USER, _CALLING_AE, _CALLED_AE = 1, 1, 3, 7  # PS3.8, 9.3.4
+_PDU_HEADER, _P_DATA = 6, 4  # PS3.8, 9.3.5
 _LONGEST_REQUEST = 1 << 20
 """Bytes of a PDU that asks for an association: no real one comes near it."""
 
@@ -113,7 +114,10 @@ class Receiver:
             if size > limit:
                 self._reject(event.assoc, Reason.TOO_LARGE)
                 raise OSError
-            return _read(connection, size)
+            received = _read(connection, size)
+            if _PDU_HEADER < len(received) < size:
+                self._count(event.assoc, len(received))  # the connection broke within a PDU
+            return received
 
         setattr(transport, "recv", receive)  # noqa: B010 - pynetdicom has no hook for this
 
@@ -144,13 +148,20 @@ class Receiver:
 
     def _data(self, event: Event) -> None:
         """End an association whose object grows beyond the limit, before it is whole."""
-        with self._lock:
-            received = self._received.get(event.assoc, 0) + len(event.data)
-            self._received[event.assoc] = received
+        if event.data[0] != _P_DATA:
+            return
+        received = self._count(event.assoc, len(event.data))
         # Headers of PDUs and fragments come on top of the object.
         if received > self._settings.max_object_bytes * 1.01 + _LONGEST_REQUEST:
             self._reject(event.assoc, Reason.TOO_LARGE)
             event.assoc.abort()
+
+    def _count(self, association: Association, size: int) -> int:
+        """Count bytes of a message that is not whole yet, and return how many there are."""
+        with self._lock:
+            received = self._received.get(association, 0) + size
+            self._received[association] = received
+        return received
 
     def _message(self, event: Event) -> None:
         with self._lock:
@@ -159,7 +170,7 @@ class Receiver:
     def _closed(self, event: Event) -> None:
         with self._lock:
             unfinished = self._received.pop(event.assoc, 0)
-        if unfinished > _SMALL:
+        if unfinished:
             log_event(
                 "association_dropped",
                 level=logging.WARNING,
@@ -181,10 +192,6 @@ class Receiver:
             log_event("store_broken", level=logging.ERROR, error=type(error).__name__)
             return CANNOT_UNDERSTAND
         return _answer(receipt)
-
-
-_SMALL = 4_096
-"""Bytes that a released association may have received since its last message."""
 
 
 def _read(connection: socket.socket, size: int) -> bytearray:

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from pipelines.deploy.node.courier import Courier
 from pipelines.deploy.node.database import Database
 from pipelines.deploy.node.events import event
 from pipelines.deploy.node.films import Films
-from pipelines.deploy.node.http_face import HttpFace
 from pipelines.deploy.node.inbox import Inbox
 from pipelines.deploy.node.metrics import Metrics
 from pipelines.deploy.node.outbox import Outbox
@@ -23,6 +23,9 @@ from pipelines.deploy.node.settings import NodeSettings
 from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.node.states import DeliveryState
 from pipelines.deploy.node.status import NodeStatus, StatusCollector
+
+if TYPE_CHECKING:
+    from pipelines.deploy.node.http_face import HttpFace
 
 _PURGE_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -101,9 +104,12 @@ class Node:
         if self._http is not None:
             opened.callback(self._http.close)
 
-    def _open_face(self) -> HttpFace | None:
+    def _open_face(self) -> "HttpFace | None":
         if not self.settings.http.enabled:
             return None
+        # A node without it needs none of what it imports.
+        from pipelines.deploy.node.http_face import HttpFace
+
         return HttpFace(
             self.settings,
             self.inbox,
