@@ -33,10 +33,24 @@ def cr(dataset: Dataset) -> None:
 
 
 def cr_of_little(dataset: Dataset) -> None:
-    """A CR film that says neither side nor orientation nor window."""
+    """A CR film that says neither body part nor side nor orientation nor window."""
     dataset.SOPClassUID, dataset.Modality = ComputedRadiographyImageStorage, "CR"
-    for keyword in ("ImageLaterality", "PatientOrientation", "WindowCenter", "WindowWidth"):
+    for keyword in ("BodyPartExamined", "ImageLaterality", "PatientOrientation"):
         del dataset[keyword]
+    for keyword in ("WindowCenter", "WindowWidth"):
+        del dataset[keyword]
+
+
+def cr_of_a_chest(dataset: Dataset) -> None:
+    """A CR film of a body part that has no side."""
+    dataset.SOPClassUID, dataset.Modality = ComputedRadiographyImageStorage, "CR"
+    del dataset.ImageLaterality
+
+
+def one_frame(dataset: Dataset) -> None:
+    """A secondary capture of a class of several frames, with one."""
+    dataset.SOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    dataset.Modality, dataset.ConversionType, dataset.NumberOfFrames = "OT", "WSD", 1
 
 
 def dx_right(dataset: Dataset) -> None:

@@ -27,6 +27,7 @@ KINDS = (Kind.SEG, Kind.SR, Kind.SC, Kind.GSPS)
 FILMS = {
     "cr": (sources.cr, 0),
     "cr_of_little": (sources.cr_of_little, 1),
+    "cr_of_a_chest": (sources.cr_of_a_chest, 0),
     "dx_right": (sources.dx_right, 1),
     "dx_uneven": (sources.dx_uneven, 0),
     "dx_with_table": (sources.dx_with_table, 0),
@@ -347,6 +348,16 @@ def test_a_long_ragged_outline_fits_into_one_value(tmp_path):
 def _enlarge(dataset, *, rows, columns):
     dataset.Rows, dataset.Columns = rows, columns
     dataset.PixelData = np.zeros((rows, columns), "<u2").tobytes()
+
+
+def test_one_frame_of_a_class_of_several_is_a_film(tmp_path):
+    path = sources.write_source(tmp_path / "film.dcm", sources.one_frame)
+    objects, missing = write_all(path, tmp_path, segmentation_of(path))
+    assert objects.keys() == {Kind.SR, Kind.SC, Kind.GSPS}
+    assert [(each.kind, each.reason) for each in missing] == [(Kind.SEG, Reason.VOLUME)]
+    if not validators.MISSING:
+        paths = [each for kind in objects.values() for each in kind]
+        assert [validators.iod_errors(each) for each in paths] == [[]] * 3
 
 
 def test_a_frame_is_named_and_gets_objects_of_its_own(tmp_path):

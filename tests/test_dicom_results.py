@@ -11,9 +11,11 @@ import pytest
 import validators_fixture as validators
 from bundle_fixture import write_dicom, write_png, write_tiny_bundle
 
+from pipelines.cli import main
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.batch import predict_folder
 from pipelines.inference.journal import Journal
+from pipelines.results.dicom_ledger import ObjectLedger
 
 MADE_AT = {"InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime"}
 needs_validators = pytest.mark.skipif(
@@ -152,6 +154,25 @@ def test_a_killed_run_goes_on_without_loss_and_without_doubles(bundle, films, tm
     assert summary["from_earlier_run"] == 0
     assert bytes_of(output).items() >= left.items()
     assert len(bytes_of(output)) == len(rows(output / "dicom" / "objects.csv")) == 3
+
+
+def test_killed_between_an_object_and_its_line_it_keeps_the_object(bundle, films, tmp_path):
+    output = tmp_path / "out"
+    overrides = {"dicom": "sr", "engine::batch_size": 1, "engine::at_once": 1}
+    killed = mock.patch.object(ObjectLedger, "add", side_effect=KeyboardInterrupt)
+    with killed, pytest.raises(KeyboardInterrupt):
+        predict_folder(bundle, films, output, overrides=overrides)
+    left = bytes_of(output)
+    assert left
+    predict_folder(bundle, films, output, overrides=overrides)
+    assert bytes_of(output).items() >= left.items()
+    assert len(bytes_of(output)) == 3
+
+
+def test_the_command_line_says_what_is_missing(bundle, films, tmp_path, capsys):
+    status = main(["predict", str(bundle.root), str(films), str(tmp_path / "out"), "--dicom=sr"])
+    assert status == 3
+    assert "1 predicted without all of their DICOM objects" in capsys.readouterr().out
 
 
 def test_what_was_lost_is_made_again_and_what_is_not_of_these_films_goes(bundle, films, tmp_path):

@@ -102,6 +102,15 @@ def test_what_is_absent_is_empty_and_what_is_wrong_is_left_out(film):
     assert wrong.PatientSex == ""
 
 
+def test_several_frames_in_a_class_of_single_frames_cannot_be_referred_to(film):
+    path = film(NumberOfFrames=3)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData *= 3
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="one frame in an image of its SOP class"):
+        read_source(path, frame=1)
+
+
 def test_a_picture_has_no_patient(tmp_path):
     with pytest.raises(InputError) as refused:
         read_source(write_png(tmp_path / "film.png"))

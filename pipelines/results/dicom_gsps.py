@@ -53,10 +53,9 @@ def presentation_state(finding: Finding) -> Dataset:
             "ask for sr or sc",
         )
     reference = reference_to(finding.source)
-    if finding.source.header.frames > 1:
-        # highdicom looks there for a grey scale of its own; ours is given.
-        reference.NumberOfFrames = finding.source.header.frames
-        reference.SharedFunctionalGroupsSequence = [Dataset()]
+    # highdicom looks there for a grey scale of an image of several frames; ours is given.
+    reference.NumberOfFrames = finding.source.header.frames
+    reference.SharedFunctionalGroupsSequence = [Dataset()]
     layer = GraphicLayer(
         layer_name=_LAYER,
         order=1,

@@ -23,6 +23,65 @@ _COPIES = (
     "LossyImageCompressionMethod",
 )
 
+_UNPAIRED = frozenset(
+    {
+        "ABDOMEN",
+        "ABDOMENPELVIS",
+        "AORTA",
+        "BACK",
+        "BLADDER",
+        "BRAIN",
+        "CHEST",
+        "CHESTABDOMEN",
+        "CHESTABDPELVIS",
+        "COCCYX",
+        "COLON",
+        "CSPINE",
+        "CTSPINE",
+        "DUODENUM",
+        "ESOPHAGUS",
+        "FACE",
+        "GALLBLADDER",
+        "HEAD",
+        "HEADNECK",
+        "HEART",
+        "ILEUM",
+        "JAW",
+        "JEJUNUM",
+        "LARYNX",
+        "LIVER",
+        "LSPINE",
+        "LSSPINE",
+        "MAXILLA",
+        "MEDIASTINUM",
+        "MOUTH",
+        "NECK",
+        "NECKCHEST",
+        "NECKCHESTABDOMEN",
+        "NOSE",
+        "PANCREAS",
+        "PELVIS",
+        "PHARYNX",
+        "RECTUM",
+        "SCALP",
+        "SKULL",
+        "SPINE",
+        "SPLEEN",
+        "SSPINE",
+        "STERNUM",
+        "STOMACH",
+        "THYMUS",
+        "THYROID",
+        "TLSPINE",
+        "TONGUE",
+        "TRACHEA",
+        "TSPINE",
+        "WHOLEBODY",
+    }
+)
+"""Body parts of which there is one (PS3.16 annex L): an image of another one has a side, known or
+not (PS3.3 C.7.3.1)."""
+
 
 def secondary_capture(finding: Finding, picture: npt.NDArray[np.uint8], *, shows: str) -> Dataset:
     """Make the Secondary Capture of a film.
@@ -49,6 +108,9 @@ def secondary_capture(finding: Finding, picture: npt.NDArray[np.uint8], *, shows
     dataset.DerivationDescription = code.label(shows)
     dataset.SourceImageSequence = [_source(finding.source)]
     completed(dataset, finding, copies=_COPIES)
+    has_side = "Laterality" in dataset or "ImageLaterality" in dataset
+    if not has_side and dataset.get("BodyPartExamined") not in _UNPAIRED:
+        dataset.Laterality = ""
     if "PixelSpacing" not in dataset:
         _set_aspect_ratio(dataset, finding.source)
     return dataset

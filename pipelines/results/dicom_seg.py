@@ -51,8 +51,8 @@ def segmentations(finding: Finding) -> list[Dataset]:
         One object, or several without overlap; structures that were not found are left out.
 
     Raises:
-        InputError: NOTHING_FOUND if there is no structure; VOLUME if the film is one of several
-            frames, which a SEG cannot refer to without a frame of reference.
+        InputError: NOTHING_FOUND if there is no structure; VOLUME if the film is of a class of
+            several frames, which a SEG cannot refer to without a frame of reference.
     """
     record = finding.record
     structures = list(_structures(record, finding)) if isinstance(record, Segmentation) else []
@@ -60,11 +60,12 @@ def segmentations(finding: Finding) -> list[Dataset]:
         raise InputError(
             Reason.NOTHING_FOUND, "expected at least one structure to outline, found none"
         )
-    if finding.source.header.frames > 1:
+    if finding.source.is_of_frames:
         raise InputError(
             Reason.VOLUME,
-            f"expected a film of one frame for a segmentation, got {finding.source.header.frames}; "
-            "ask for sr, sc or gsps, which can name a frame",
+            "expected a film of a SOP class of single frames for a segmentation, got one of "
+            f"several, with {finding.source.header.frames}; ask for sr, sc or gsps, which can name "
+            "a frame",
         )
     layers = [structures]
     if finding.seg_layers is SegLayers.SEPARATE:

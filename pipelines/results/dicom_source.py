@@ -14,7 +14,12 @@ from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import RE_VALID_UID
+from pydicom.uid import (
+    RE_VALID_UID,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+)
 from pydicom.valuerep import VR, validate_value
 
 from pipelines.errors import InputError, Reason
@@ -26,6 +31,13 @@ from pipelines.results.dicom_text import TextDecoder
 _CHARACTER_SET = 0x0008_0000
 """Where the reader puts SpecificCharacterSet, see `Stream.read`."""
 
+_OF_FRAMES = frozenset(
+    {
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        MultiFrameTrueColorSecondaryCaptureImageStorage,
+    }
+)
 _LONGEST_UID = 64
 _FINEST, _LARGEST_SIDE = 1000, 1e6
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -109,6 +121,11 @@ class SourceImage:
         return [self.frame + 1] if self.header.frames > 1 else None
 
     @property
+    def is_of_frames(self) -> bool:
+        """Whether its SOP class is one whose images may have several frames."""
+        return self.header.sop_class in _OF_FRAMES
+
+    @property
     def laterality(self) -> str:
         """`L`, `R`, `B` or `U`; empty where the header says nothing."""
         return str(self.attributes.get("ImageLaterality") or self.attributes.get("Laterality", ""))
@@ -169,6 +186,8 @@ def source_of(header: DicomHeader, *, frame: int = 0) -> SourceImage:
         InputError: MISSING_ATTRIBUTE or INVALID_ATTRIBUTE if patient, study or image are not told,
             or not in a way that can be copied.
     """
+    if header.frames > 1 and header.sop_class not in _OF_FRAMES:
+        refuse_invalid("one frame in an image of its SOP class", header.frames)
     return SourceImage(_Copier(header).copied(), header, frame)
 
 
