@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -137,10 +138,14 @@ def test_a_report_of_structures_follows_its_template(written):
     ],
     ids=["classes", "odd names", "anomaly"],
 )
-def test_objects_of_other_tasks_are_valid(tmp_path, record):
-    for name in ("cr", "dx_right", "mg"):
-        change, seed = FILMS[name]
-        path = sources.write_source(tmp_path / name / "film.dcm", change, seed=seed)
+def test_objects_of_other_tasks_are_valid(tmp_path, real_dicom, record):
+    films = {
+        name: sources.write_source(tmp_path / name / "film.dcm", FILMS[name][0], seed=number)
+        for number, name in enumerate(("cr", "dx_right", "mg"))
+    }
+    if len(getattr(record, "probabilities", ())) and record.out_of_distribution:
+        films["chest"] = next(real_dicom.rglob("RG1_UNCR.dcm"))
+    for name, path in films.items():
         objects, missing = write_all(
             path, tmp_path / name, record, kinds=(Kind.SR, Kind.SC, Kind.GSPS)
         )
@@ -275,12 +280,14 @@ def test_the_side_of_one_film_does_not_stick_to_the_next(written):
 
 
 @pytest.mark.parametrize("name", ["cr", "dx_right", "mg"])
-def test_a_capture_shows_the_film_itself_where_nothing_covers_it(tmp_path, name):
+@pytest.mark.parametrize("is_error", [False, True])
+def test_a_capture_shows_the_film_itself_where_nothing_covers_it(tmp_path, name, is_error):
     change, seed = FILMS[name]
     path = sources.write_source(tmp_path / "film.dcm", change, seed=seed)
     record = Classification("f", 1, "PNEUMONIA", 0.9, {"NORMAL": 0.1, "PNEUMONIA": 0.9})
-    objects, _ = write_all(path, tmp_path, record, kinds=(Kind.SC,))
-    capture = pydicom.dcmread(objects[Kind.SC][0])
+    heat = replace(heat_of(path), is_error=is_error)
+    (made,) = ObjectWriter(tmp_path, (Kind.SC,), MODEL).write(path, record, heat=heat)
+    capture = pydicom.dcmread(tmp_path / made.file)
     film = np.rint(read_radiograph(path).pixels[0] * 255).astype(np.uint8)
     shown = capture.pixel_array[:60, :50]
     for channel in range(3):

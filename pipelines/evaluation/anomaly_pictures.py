@@ -107,19 +107,20 @@ def _grey_picture(plane: Plane) -> npt.NDArray[np.uint8]:
     return np.repeat(levels[..., None], 3, axis=2)
 
 
-def overlaid(grey: Plane, heat: Plane) -> npt.NDArray[np.uint8]:
+def overlaid(grey: Plane, heat: Plane, *, light: float = 0.6) -> npt.NDArray[np.uint8]:
     """Lay colours over a film, the more opaque the larger the error.
 
     Args:
         grey: The film, 0 to 1, (height, width).
         heat: The error as a share of the largest that is told apart, 0 to 1, of the same shape.
+        light: Share of its brightness that the film keeps; below 1 colours stand out.
 
     Returns:
         (height, width, 3).
     """
     colours = mpl.colormaps[_COLOURS](heat)[..., :3]
     share = np.clip(heat / _VISIBLE, 0, 1)[..., None] * 0.85
-    mixed = (1 - share) * grey[..., None] * 0.6 + share * colours
+    mixed = (1 - share) * grey[..., None] * light + share * colours
     levels: npt.NDArray[np.uint8] = np.rint(mixed * 255).astype(np.uint8)
     return levels
 

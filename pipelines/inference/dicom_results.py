@@ -66,7 +66,7 @@ class DicomResults:
 
     def __init__(
         self,
-        kinds: str,
+        kinds: str | Sequence[str],
         *,
         postprocessing: Postprocessing,
         output_dir: str | Path,

@@ -103,7 +103,7 @@ def capture(
 
 def _over(film: Picture, heat: Plane, *, is_error: bool) -> npt.NDArray[np.uint8]:
     if is_error:
-        return overlaid(np.asarray(film[..., 0] / 255, dtype=np.float32), heat)
+        return overlaid(np.asarray(film[..., 0] / 255, dtype=np.float32), heat, light=1.0)
     return covered(film, heat)
 
 

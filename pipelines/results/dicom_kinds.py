@@ -1,5 +1,6 @@
 """Which DICOM objects there are, and what was written of a film; no DICOM library is needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,11 +78,11 @@ class MissingObject:
     message: str
 
 
-def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
+def kinds_of(names: str | Sequence[str], *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
     """Read a list of kinds as a configuration has it.
 
     Args:
-        names: Such as `sr,sc`; empty for none.
+        names: Such as `sr,sc`, or a list of them; empty for none.
         possible: What the bundle has content for.
 
     Returns:
@@ -94,7 +95,8 @@ def kinds_of(names: str, *, possible: tuple[Kind, ...]) -> tuple[Kind, ...]:
         >>> kinds_of("sr, seg", possible=tuple(Kind))
         (<Kind.SEG: 'seg'>, <Kind.SR: 'sr'>)
     """
-    asked = [name.strip() for name in str(names).split(",") if name.strip()]
+    listed = names.split(",") if isinstance(names, str) else names
+    asked = [name for name in map(str.strip, map(str, listed)) if name]
     for name in asked:
         if name not in _ASKED:
             raise ConfigurationError(
