@@ -25,7 +25,7 @@ NO_FACE = HttpSettings(enabled=False)
 quiet_libraries()
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 240) -> None:
     """Wait for a state; how long is no matter unless it never comes."""
     end = time.monotonic() + seconds
     while not holds():

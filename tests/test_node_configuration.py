@@ -156,6 +156,22 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
     assert check_node(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "either a configuration file or --bundle"),
+        (["node.yaml", "--bundle", "x"], "either a configuration file or --bundle"),
+        (["none.yaml"], "an existing file"),
+        (["{}", "--data-dir", "x"], "--data-dir with --bundle alone"),
+        (["--bundle", "pnuemonia_classification"], "did you mean 'pneumonia_classification'?"),
+    ],
+)
+def test_the_verb_serve_says_what_it_needs(tmp_path, capsys, arguments, said):
+    path = str(write(tmp_path, WHOLE))
+    assert main(["serve", *(each.format(path) for each in arguments)]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_verb_check_takes_a_file_and_imports_nothing_heavy(tmp_path, capsys):
     path = write(tmp_path, WHOLE)
     assert main(["check", str(path)]) == 0

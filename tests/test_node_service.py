@@ -305,6 +305,32 @@ def test_a_film_that_kills_the_process_each_time_is_given_up(settings, tmp_path,
     node.stop()
 
 
+def test_a_film_of_another_rule_has_its_turn_while_others_keep_coming(
+    settings, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(prediction, "_PAGE", 2)
+    slow = {"reader::threads": 1, "reader::ahead": 1, "engine::batch_size": 1}
+    chest = replace(settings.rules[0], overrides=slow)
+    hand = replace(chest, name="hand", body_part=("HAND",))
+    films = write_films(tmp_path / "films", 20)
+    films[3] = changed(films[3], "hand.dcm", BodyPartExamined="HAND")
+    settings = replace(settings, rules=(chest, hand))
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "load", lambda _: None)
+        patch.setattr(Worker, "run", lambda _: None)
+        node = Node(settings)
+        assert send(node.dicom_port, films) == [0] * 20
+        node.stop()
+    node = Node(settings)
+    wait_until(lambda: settled(node))
+    node.stop()
+    predicted = [line for line in caplog.messages if line.startswith("film_predicted")]
+    assert len(predicted) == 20
+    (place,) = (number for number, line in enumerate(predicted) if "rule=hand" in line)
+    assert place < 16
+
+
 def test_a_disk_that_is_full_for_long_costs_no_film(node, tmp_path, monkeypatch, caplog):
     full = [8]
     write = prediction.write_json

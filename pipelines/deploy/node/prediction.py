@@ -125,7 +125,13 @@ class Worker(threading.Thread):
     def _predict(self, rule: Rule, model: Model) -> None:
         """Predict all films that wait for a rule, and those that come meanwhile."""
         self._gather(rule, model)
-        self._run(rule, model, lambda after: self._films.take(rule.name, after=after, most=_PAGE))
+
+        def take(after: int) -> Sequence[QueuedFilm]:
+            if after and self._films.next_rule() != rule.name:
+                return []  # a film of another rule has waited longest: it is its turn
+            return self._films.take(rule.name, after=after, most=_PAGE)
+
+        self._run(rule, model, take)
         while not self._stopped.is_set():
             alone = self._films.take(rule.name, after=0, most=1, suspect=True)
             if not alone:
