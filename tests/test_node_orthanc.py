@@ -60,7 +60,14 @@ def settings_for(folder, tiny, archive, node_port) -> NodeSettings:
                 dicom=("sr", "sc", "gsps"),
                 destinations=("pacs",),
             ),
-            Rule("legs", str(LEGS), modality=("CR",), dicom=("sr", "seg"), destinations=("web",)),
+            Rule(
+                "legs",
+                str(LEGS),
+                modality=("CR",),
+                dicom=("sr", "seg"),
+                destinations=("web",),
+                overrides={"postprocessing::save": []},
+            ),
         ),
         {
             "pacs": StoreDestination("pacs", "ORTHANC", "127.0.0.1", archive.dicom_port),

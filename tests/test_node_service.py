@@ -332,7 +332,7 @@ def test_a_film_of_another_rule_has_its_turn_while_others_keep_coming(
 
 
 def test_a_disk_that_is_full_for_long_costs_no_film(node, tmp_path, monkeypatch, caplog):
-    full = [8]
+    full = [6]
     write = prediction.write_json
 
     def write_when_there_is_room(path: Path, value: object) -> None:
