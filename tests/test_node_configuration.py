@@ -99,7 +99,9 @@ def test_the_first_rule_that_takes_a_film_decides_whatever_the_case(tmp_path):
     assert rule(**chest, calling_ae="OTHER") is None
     assert rule(modality="DX", body_part="hand", calling_ae="OTHER") == "rule 2"
     assert rule(**(chest | {"view_position": ""}), calling_ae="CR ROOM 1") is None
-    assert trial_settings("x", tmp_path).rule_for(Traits()) is not None
+    trial = trial_settings("hand_bone_segmentation", tmp_path).rule_for(Traits())
+    assert trial is not None
+    assert trial.dicom == ("sr", "seg")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,7 @@ def test_the_first_rule_that_takes_a_film_decides_whatever_the_case(tmp_path):
         ("key: node.key", "key: none.key", 14, "the path of an existing file"),
         ("enabled: false", "enabled: 0", 15, "true or false, got 0"),
         ("bundle: pneumonia_classification", "bundle: pnuemonia", 22, "no bundle named"),
+        ("[sr, sc]", "[sr, seg]", 23, "expected seg of a bundle that outlines"),
         ("[sr, sc]", "[sr, pdf]", 23, "one or several of sr, seg, sc, gsps"),
         ("    dicom: [sr, sc]\n", "", 23, "expected dicom to say what is sent"),
         ("[pacs, archive]", "[pacz]", 24, "no destination named 'pacz'; did you mean 'pacs'?"),

@@ -37,6 +37,7 @@ from pipelines.deploy.node.settings import (
     Tls,
 )
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
+from pipelines.files import read_json_object
 from pipelines.nearest import right_names
 from pipelines.workflows.bundle import Bundle, find_bundle
 from pipelines.workflows.check import check_bundle
@@ -44,7 +45,8 @@ from pipelines.workflows.problem import Problem
 from pipelines.workflows.reading import Document, read_document
 from pipelines.workflows.required import Kind
 
-DICOM_KINDS = ("sr", "seg", "sc", "gsps")
+REPORT, SEGMENTATION = "sr", "seg"
+DICOM_KINDS = (REPORT, SEGMENTATION, "sc", "gsps")
 
 _MOST_SHOWN = 3
 
@@ -90,8 +92,15 @@ def trial_settings(bundle: str, data_dir: Path) -> NodeSettings:
     Args:
         bundle: Name or path.
         data_dir: Where the node keeps its things.
+
+    Returns:
+        The settings; reports are made, and segmentations where the bundle outlines.
+
+    Raises:
+        ConfigurationError: If there is no such bundle.
     """
-    return NodeSettings(data_dir.resolve(), (Rule("all", bundle, dicom=(DICOM_KINDS[0],)),))
+    kinds = (REPORT, SEGMENTATION) if _outlines(find_bundle(bundle)) else (REPORT,)
+    return NodeSettings(data_dir.resolve(), (Rule("all", bundle, dicom=kinds),))
 
 
 def _read(path: Path) -> tuple[NodeSettings, list[Problem]]:
@@ -265,8 +274,18 @@ class _Reader:
             ),
             rule.bundle,
         )
+        if SEGMENTATION in rule.dicom and not _outlines(bundle):
+            section.complain(
+                "dicom", f"expected {SEGMENTATION} of a bundle that outlines, got '{bundle.name}'"
+            )
         for problem in problems or []:
             section.complain("overrides" if rule.overrides else "bundle", str(problem))
+
+
+def _outlines(bundle: Bundle) -> bool:
+    """Whether what a bundle predicts are outlines, by the name of its last step."""
+    step = read_json_object(bundle.inference).get("postprocessing")
+    return isinstance(step, Mapping) and str(step.get("_target_")).endswith(".Segment")
 
 
 def _or_complain(section: Section, key: str, find: Callable[[], Value], given: str) -> Value | None:
