@@ -21,7 +21,14 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import sha256
 from pipelines.ingest.read import read_radiograph
 from pipelines.nearest import right_names
-from pipelines.results.dicom_common import MANUFACTURER, NAMESPACE, set_times, uid_of, write_charset
+from pipelines.results.dicom_common import (
+    MANUFACTURER,
+    NAMESPACE,
+    set_times,
+    uid_of,
+    write_charset,
+)
+from pipelines.results.dicom_sides import admit_side
 from pipelines.results.dicom_source import IDENTITY, NEEDED, fits
 
 FILM_SERIES = 9000
@@ -120,6 +127,7 @@ def film_object(path: Path, identity: Mapping[str, str]) -> Dataset:
             setattr(dataset, keyword, value.split("\\") if "\\" in value else value)
     if grey:
         dataset.WindowCenter, dataset.WindowWidth = str((top + 1) / 2), str(top + 1)
+    admit_side(dataset)
     set_times(dataset, datetime.now(UTC).astimezone())
     write_charset(dataset)
     return dataset

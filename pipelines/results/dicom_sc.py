@@ -7,8 +7,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipelines.results import dicom_codes as code
-from pipelines.results.dicom_common import Finding, common_arguments, completed, reference_to
+from pipelines.results.dicom_common import (
+    Finding,
+    common_arguments,
+    completed,
+    reference_to,
+)
 from pipelines.results.dicom_kinds import Kind
+from pipelines.results.dicom_sides import admit_side
 from pipelines.results.dicom_source import SourceImage
 
 _COPIES = (
@@ -22,65 +28,6 @@ _COPIES = (
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )
-
-_UNPAIRED = frozenset(
-    {
-        "ABDOMEN",
-        "ABDOMENPELVIS",
-        "AORTA",
-        "BACK",
-        "BLADDER",
-        "BRAIN",
-        "CHEST",
-        "CHESTABDOMEN",
-        "CHESTABDPELVIS",
-        "COCCYX",
-        "COLON",
-        "CSPINE",
-        "CTSPINE",
-        "DUODENUM",
-        "ESOPHAGUS",
-        "FACE",
-        "GALLBLADDER",
-        "HEAD",
-        "HEADNECK",
-        "HEART",
-        "ILEUM",
-        "JAW",
-        "JEJUNUM",
-        "LARYNX",
-        "LIVER",
-        "LSPINE",
-        "LSSPINE",
-        "MAXILLA",
-        "MEDIASTINUM",
-        "MOUTH",
-        "NECK",
-        "NECKCHEST",
-        "NECKCHESTABDOMEN",
-        "NOSE",
-        "PANCREAS",
-        "PELVIS",
-        "PHARYNX",
-        "RECTUM",
-        "SCALP",
-        "SKULL",
-        "SPINE",
-        "SPLEEN",
-        "SSPINE",
-        "STERNUM",
-        "STOMACH",
-        "THYMUS",
-        "THYROID",
-        "TLSPINE",
-        "TONGUE",
-        "TRACHEA",
-        "TSPINE",
-        "WHOLEBODY",
-    }
-)
-"""Body parts of which there is one (PS3.16 annex L): an image of another one has a side, known or
-not (PS3.3 C.7.3.1)."""
 
 
 def secondary_capture(finding: Finding, picture: npt.NDArray[np.uint8], *, shows: str) -> Dataset:
@@ -108,9 +55,7 @@ def secondary_capture(finding: Finding, picture: npt.NDArray[np.uint8], *, shows
     dataset.DerivationDescription = code.label(shows)
     dataset.SourceImageSequence = [_source(finding.source)]
     completed(dataset, finding, copies=_COPIES)
-    has_side = "Laterality" in dataset or "ImageLaterality" in dataset
-    if not has_side and dataset.get("BodyPartExamined") not in _UNPAIRED:
-        dataset.Laterality = ""
+    admit_side(dataset)
     if "PixelSpacing" not in dataset:
         _set_aspect_ratio(dataset, finding.source)
     return dataset
