@@ -407,6 +407,22 @@ def test_a_port_that_is_taken_is_said(settings, node, monkeypatch):
         Node(replace(other, dicom=replace(LISTEN, port=node.dicom_port)))
 
 
+def test_a_client_that_falls_silent_within_a_film_is_let_go_and_logged(
+    settings, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(Worker, "load", lambda _: None)
+    monkeypatch.setattr(Worker, "run", lambda _: None)
+    (film,) = write_films(tmp_path / "films", 1)
+    node = Node(replace(settings, dicom=replace(LISTEN, timeout_seconds=1)))
+    association = associate(node.dicom_port, [film])
+    association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 100_000) + b"half a film")
+    wait_until(lambda: "association_dropped calling_ae=ROOM1" in caplog.text)
+    association.abort()
+    assert send(node.dicom_port, [film]) == [0]
+    node.stop()
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -114,9 +114,13 @@ class Receiver:
             if size > limit:
                 self._reject(event.assoc, Reason.TOO_LARGE)
                 raise OSError
-            received = _read(connection, size)
-            if _PDU_HEADER < len(received) < size:
-                self._count(event.assoc, len(received))  # the connection broke within a PDU
+            received = bytearray()
+            try:
+                received = _read(connection, size)
+            finally:
+                if size > _PDU_HEADER and len(received) < size:
+                    # The connection broke, or fell silent, within a PDU.
+                    self._count(event.assoc, max(1, len(received)))
             return received
 
         setattr(transport, "recv", receive)  # noqa: B010 - pynetdicom has no hook for this
