@@ -2,16 +2,16 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pydicom
@@ -21,6 +21,7 @@ from PIL import Image
 
 from pipelines.cli import main
 from pipelines.datasets.index import write_datalist
+from pipelines.deploy.deidentify import film as film_module
 from pipelines.deploy.deidentify import folder
 from pipelines.deploy.deidentify.film import Flag
 from pipelines.deploy.deidentify.folder import Export, deidentify_folder
@@ -161,24 +162,41 @@ def test_a_killed_run_goes_on_and_ends_the_same(source, tmp_path, monkeypatch):
     }
 
 
+def run_until_killed(export: Export, films: int) -> None:
+    """Kill this process by the operating system while it writes the film behind so many."""
+    write, done = film_module.whole_file, []
+
+    @contextmanager
+    def killed(target):
+        with write(target) as temporary:
+            yield temporary
+            done.append(target)
+            if len(done) > films:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with mock.patch.object(film_module, "whole_file", killed):
+        deidentify_folder(export)
+
+
 def test_a_process_that_is_killed_leaves_whole_films_alone(tmp_path):
-    """By the operating system, at any moment: the same command then ends as if nothing were."""
-    source, output, key = tmp_path / "in", tmp_path / "out", tmp_path / "key"
+    """By the operating system: the same command then ends as if nothing were."""
+    source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    for number in range(150):
+    for number in range(12):
         save(source / f"{number}.dcm", film(PatientID=f"P{number % 7}"))
-    command = [sys.executable, "-m", "pipelines", "deidentify", source, output, "--key", key]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(list(output.rglob("*.dcm"))) < 5:
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    export = Export(source, output, KEY)
+    start = multiprocessing.get_context("spawn").Process  # no fork of threads of other tests
+    process = start(target=run_until_killed, args=(export, 5))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     made = [path for path in output.rglob("*.dcm") if path.name[0] != "."]
-    assert 3 < len(made) < 150
+    assert len(made) == 5
     for path in made:
         assert pydicom.dcmread(path).PixelData == GREY12.tobytes()
-    assert main(list(map(str, command[3:]))) == 0
-    deidentify_folder(Export(source, tmp_path / "whole", open_key(key)[0]))
+    assert list(output.rglob(".writing-*"))
+    deidentify_folder(export)
+    deidentify_folder(Export(source, tmp_path / "whole", KEY))
     same = {name: each for name, each in files(output).items() if name[0] != "."}
     assert same == {n: each for n, each in files(tmp_path / "whole").items() if n[0] != "."}
 
@@ -193,6 +211,31 @@ def test_what_is_added_or_lost_is_made_up_for(source, tmp_path):
     assert deidentify_folder(export)["exported"] == 5
     assert (tmp_path / "out" / lost).read_bytes() == first[lost]
     assert len({row["file"].split("/")[1] for row in rows(tmp_path / "out")}) == 2
+
+
+def test_what_no_input_gives_any_more_is_no_longer_handed_on(source, tmp_path, capsys):
+    output, here = tmp_path / "out", source / "Miller Anna"
+    given = ["deidentify", str(source), str(output), "--key", str(tmp_path / "key")]
+    assert main(given) == 0
+    first = rows(output)
+    (output / "films" / "mine.txt").write_text("mine")
+    save(here / "0.dcm", film(PatientID="corrected"))
+    (here / "1.dcm").unlink()
+    (here / "2.dcm").write_bytes((here / "2.dcm").read_bytes()[:-100])
+    (here / "3.dcm").write_text("no longer a film")
+    capsys.readouterr()
+    assert main(given) == 3
+    assert "4 films of an earlier run were removed" in capsys.readouterr().out
+    (row,) = [each for each in rows(output) if each["file"]]
+    stands = {f"films/{name}" for name in files(output / "films")}
+    assert stands == {row["file"], "films/mine.txt"}
+    assert [path.name for path in (output / "films").iterdir() if path.is_dir()] == [
+        row["file"].split("/")[1]
+    ]
+    journal = (output / ".deidentified.jsonl").read_text("utf-8")
+    assert not any(each["file"] in journal for each in first)
+    assert main(given) == 3
+    assert "removed" not in capsys.readouterr().out
 
 
 def test_flagged_films_are_held_back_until_told_otherwise(tmp_path):
@@ -357,11 +400,31 @@ def test_secrets_do_not_stand_in_what_is_handed_on(source, tmp_path, capsys):
     assert not (tmp_path / "key").exists()
 
 
+def test_secrets_take_the_place_of_nothing(source, tmp_path, capsys):
+    notes, key, inside = tmp_path / "notes.csv", tmp_path / "key", source / "Miller Anna"
+    notes.write_text("input,filename\n")
+    open_key(key)
+    before = files(tmp_path)
+    common = ["deidentify", str(source), str(tmp_path / "out"), "--key"]
+    assert main([*common, str(source / "key")]) == 2
+    for table in (inside / "0.dcm", inside / "new.csv"):
+        assert main([*common, str(key), "--linking-table", str(table)]) == 2
+    assert capsys.readouterr().err.count("outside of INPUT") == 3
+    for table in (notes, key, tmp_path):
+        assert main([*common, str(key), "--linking-table", str(table)]) == 2
+    assert capsys.readouterr().err.count("choose another --linking-table") == 3
+    (tmp_path / "one").mkdir()
+    one = ["deidentify", str(inside / "0.dcm"), str(tmp_path / "one"), "--key", str(key)]
+    assert main([*one, "--linking-table", str(inside / "0.dcm")]) == 2
+    assert files(tmp_path) == before
+
+
 def test_the_linking_table_leads_back_and_is_for_its_owner(source, tmp_path):
     save(source / "=1+1.dcm", film(PatientID="=cmd"))
     (source / "notes.txt").write_text("x")
     links = tmp_path / "links.csv"
-    deidentify_folder(Export(source, tmp_path / "out", KEY, linking_table=links))
+    for _ in range(2):  # its own table it replaces
+        deidentify_folder(Export(source, tmp_path / "out", KEY, linking_table=links))
     assert links.stat().st_mode & 0o777 == 0o600
     with links.open(newline="", encoding="utf-8") as table:
         found = {row["input"]: row for row in csv.DictReader(table)}

@@ -88,13 +88,15 @@ def deidentify(options: argparse.Namespace) -> ExitStatus:
         linking_table=options.linking_table,
     )
     check_places(asked)
-    keep_apart(options.key, options.output, "the key")
+    keep_apart(options.key, asked, "the key")
     key, made = open_key(options.key)
     if made:
         say("a new key was made; keep it: only with it are pseudonyms the same next time")
     counts = deidentify_folder(replace(asked, key=key))
     told = ", ".join(f"{counts[name]} {said}" for name, said in _SAID.items())
     say(f"{counts['inputs']} inputs: {told}; films and table: {options.output}")
+    if counts["removed"]:
+        say(f"{counts['removed']} films of an earlier run were removed: no input gives them now")
     if options.linking_table is None and counts["held"] + counts["failed"]:
         say("which ones: the same command with --linking-table FILE tells, and nothing else does")
     return ExitStatus.SOME_FAILED if counts["failed"] else ExitStatus.DONE

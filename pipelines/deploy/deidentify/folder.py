@@ -1,5 +1,7 @@
 """A folder of films becomes one of films without identity; every input is accounted for."""
 
+import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +10,13 @@ from pathlib import Path, PurePosixPath
 import pipelines
 from pipelines.deploy.deidentify.film import Film, Flag, inspect_film, place_of, write_film
 from pipelines.deploy.deidentify.key import PseudonymKey
-from pipelines.deploy.deidentify.ledger import Ledger, Row, write_linking_table, write_table
+from pipelines.deploy.deidentify.ledger import (
+    Ledger,
+    Row,
+    is_linking_table,
+    write_linking_table,
+    write_table,
+)
 from pipelines.deploy.deidentify.profile import TABLE_EDITION, Cleaner, Options
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError, refusal_of
 from pipelines.inference.output import check_writable, output_errors
@@ -23,6 +31,8 @@ FILMS = "films"
 
 EXPORTED, HELD = "exported", "held"
 
+_OWN_FILE = re.compile(r"film-[0-9a-f]{16}\.dcm")
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -35,7 +45,8 @@ class Export:
         options: What stays beyond the basic profile.
         include: Flags of films that are exported all the same.
         keep_folders: Names of folders in the source that stay in the paths, such as classes.
-        linking_table: File that leads back from pseudonyms to names and identifiers; None for none.
+        linking_table: File that leads back from pseudonyms to names and identifiers; outside of
+            source and output, new or an earlier such table; None for none.
     """
 
     source: Path
@@ -50,17 +61,19 @@ class Export:
 def deidentify_folder(export: Export) -> Mapping[str, int]:
     """Export every film of a folder without identity.
 
-    The same command goes on where a killed one was, and takes up what was added.
+    The same command goes on where a killed one was, and takes up what was added, changed or
+    taken away: afterwards the output holds the films that the table names, and no others.
 
     Args:
         export: What, where to and how.
 
     Returns:
-        How many inputs were `exported`, `held`, `skipped` and `failed`, and `inputs`, their sum.
+        How many inputs were `exported`, `held`, `skipped` and `failed`; `inputs`, their sum; and
+        how many films of earlier runs were `removed`.
 
     Raises:
-        ConfigurationError: If source and output lie in each other, or the output holds films of
-            another key, other options, or something else.
+        ConfigurationError: As `check_places`; or if the output holds films of another key, other
+            options, or something else.
         RunError: OUTPUT_UNWRITABLE.
     """
     check_places(export)
@@ -71,24 +84,44 @@ def deidentify_folder(export: Export) -> Mapping[str, int]:
             unfinished.unlink(missing_ok=True)
         run = _Run(export)
         rows = list(run.rows(films))
+        removed = _remove_others(export.output / FILMS, {export.output / r.file for r in rows})
+        run.ledger.finish()
         write_table(export.output, rows)
         if export.linking_table is not None:
             write_linking_table(export.linking_table, run.links(films, rows))
     counts = Counter(row.outcome for row in rows)
-    return {"inputs": len(rows), **{name: counts[name] for name in _OUTCOMES}}
+    told = {name: counts[name] for name in _OUTCOMES}
+    return {"inputs": len(rows), **told, "removed": removed}
 
 
 _OUTCOMES = (EXPORTED, HELD, "skipped", "failed")
 
 
+def _remove_others(films: Path, named: Collection[Path]) -> int:
+    """Remove films of earlier runs that no row names, and folders without content; count films."""
+    removed = 0
+    if films.is_symlink():  # nothing is written through it either
+        return removed
+    for folder, folders, names in os.walk(films, topdown=False):
+        for path in (Path(folder, name) for name in names if _OWN_FILE.fullmatch(name)):
+            if path not in named:
+                path.unlink(missing_ok=True)
+                removed += 1
+        for path in (Path(folder, name) for name in folders):
+            if not path.is_symlink() and not any(path.iterdir()):
+                path.rmdir()
+    return removed
+
+
 def check_places(export: Export) -> None:
-    """Refuse an output in the source, a source in the output, and a linking table in either.
+    """Refuse an output in the source or around it, and a linking table where it may not stand.
 
     Args:
         export: What is asked for.
 
     Raises:
-        ConfigurationError: If two places lie in each other.
+        ConfigurationError: If source and output lie in each other; if the linking table lies in
+            one of them, or would take the place of a file that is none.
     """
     source, output = export.source.resolve(), export.output.resolve()
     if source.is_relative_to(output) or output.is_relative_to(source):
@@ -97,27 +130,35 @@ def check_places(export: Export) -> None:
             "expected OUTPUT outside of INPUT and INPUT outside of OUTPUT, got one inside the "
             "other; choose another OUTPUT",
         )
-    if export.linking_table is not None:
-        keep_apart(export.linking_table, output, "the linking table")
+    table = export.linking_table
+    if table is not None:
+        keep_apart(table, export, "the linking table")
+        if os.path.lexists(table) and not is_linking_table(table):
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected a new file for the linking table, or one of an earlier run, got another "
+                "file; choose another --linking-table",
+            )
 
 
-def keep_apart(path: Path, output: Path, name: str) -> None:
-    """Refuse a secret in the folder that is handed on.
+def keep_apart(path: Path, export: Export, name: str) -> None:
+    """Refuse a secret in the folder that is handed on, and in the one that is not changed.
 
     Args:
         path: Of the secret.
-        output: The folder of the export.
+        export: What is asked for.
         name: What it is, for the message.
 
     Raises:
-        ConfigurationError: If the secret would stand in the folder.
+        ConfigurationError: If the secret would stand in the source or the output.
     """
-    if path.resolve().is_relative_to(output.resolve()):
-        raise ConfigurationError(
-            Reason.CONFIGURATION,
-            f"expected {name} outside of OUTPUT, which is handed on, got it inside; "
-            "choose another place",
-        )
+    places = {"OUTPUT, which is handed on": export.output, "INPUT": export.source}
+    for told, place in places.items():
+        if path.resolve().is_relative_to(place.resolve()):
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected {name} outside of {told}, got it inside; choose another place",
+            )
 
 
 class _Run:
@@ -164,16 +205,13 @@ class _Run:
         return row
 
     def _stands(self, row: Row) -> bool:
-        """Whether an earlier answer is still the right one; a film that no longer is goes."""
+        """Whether an earlier answer is still the right one."""
         held = self._held(row.flags.split())
         if row.outcome == HELD:
             return bool(held)
-        if row.outcome != EXPORTED:
-            return row.outcome == "skipped"
-        path = self.export.output / row.file
-        if held:
-            path.unlink(missing_ok=True)
-        return not held and path.is_file()
+        if row.outcome == EXPORTED:
+            return not held and (self.export.output / row.file).is_file()
+        return row.outcome == "skipped"
 
     def _held(self, flags: Collection[str]) -> list[str]:
         return [flag for flag in flags if flag not in self.export.include]

@@ -60,8 +60,10 @@ class Ledger:
     def __init__(self, output: Path, fingerprint: Mapping[str, str]) -> None:
         self._path = output / JOURNAL
         self._rows: dict[str, Row] = {}
+        self._asked: set[str] = set()
+        self._fingerprint = dict(fingerprint)
         found = _read(self._path)
-        if found and found[0] != dict(fingerprint):
+        if found and found[0] != self._fingerprint:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
                 "expected the key and the options that the films in OUTPUT were made with, got "
@@ -75,8 +77,7 @@ class Ledger:
             )
         for line in found[1:]:
             self._take(line)
-        lines = [dict(fingerprint), *({"stamp": s, **asdict(r)} for s, r in self._rows.items())]
-        write_text(self._path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._write()
 
     def _take(self, line: Mapping[str, object]) -> None:
         if set(line) == {"stamp", *COLUMNS}:
@@ -86,12 +87,25 @@ class Ledger:
 
     def find(self, stamp: str) -> Row | None:
         """Return what became of an input in an earlier run; None if it is new or has changed."""
+        self._asked.add(stamp)
         return self._rows.get(stamp)
 
     def add(self, stamp: str, row: Row) -> None:
         """Note what became of an input."""
+        self._rows[stamp] = row
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps({"stamp": stamp, **asdict(row)}) + "\n")
+
+    def finish(self) -> None:
+        """Forget every input that was not asked for: it is gone, or is no longer what it was."""
+        self._rows = {stamp: row for stamp, row in self._rows.items() if stamp in self._asked}
+        self._write()
+
+    def _write(self) -> None:
+        rows = ({"stamp": stamp, **asdict(row)} for stamp, row in self._rows.items())
+        write_text(
+            self._path, "".join(json.dumps(line) + "\n" for line in (self._fingerprint, *rows))
+        )
 
 
 def _read(path: Path) -> list[dict[str, object]]:
@@ -114,6 +128,18 @@ def write_table(output: Path, rows: Iterable[Row]) -> None:
     """Write the table of what was done, sorted by what tells nothing of the order of the inputs."""
     ordered = sorted(rows, key=lambda row: (row.outcome, row.file, row.input))
     write_csv(output / TABLE, COLUMNS, map(asdict, ordered))
+
+
+def is_linking_table(path: Path) -> bool:
+    """Whether a file is a table that `write_linking_table` has written."""
+    header = (",".join(LINKING_COLUMNS) + "\n").encode()
+    if not path.is_file():  # a pipe is not waited for
+        return False
+    try:
+        with path.open("rb") as content:
+            return content.read(len(header)) == header
+    except OSError:
+        return False
 
 
 def write_linking_table(path: Path, rows: Iterable[Sequence[str]]) -> None:
