@@ -73,12 +73,23 @@ class Archive:
         uids: SOP Instance UIDs in the order in which they came, repeated ones too.
         statuses: What it answers to the next objects; success when there are no more.
         headers: HTTP headers of the last request.
+        breaks_at: SOP Instance UIDs in place of whose answer it breaks the connection.
+        broken: How often it did.
+        moved_to: Where it sends requests on to, if anywhere.
     """
 
     port: int
     uids: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    breaks_at: set[str] = field(default_factory=set)
+    broken: int = 0
+    moved_to: str | None = None
+
+    def breaks(self, dataset: pydicom.Dataset) -> bool:
+        found = str(dataset.SOPInstanceUID) in self.breaks_at
+        self.broken += found
+        return found
 
     def take(self, dataset: pydicom.Dataset, *, success: int) -> int:
         status = self.statuses.pop(0) if self.statuses else success
@@ -96,6 +107,8 @@ def dicom_archive(port: int = 0, classes: Sequence[str] = (), **options: Any) ->
         entity.add_supported_context(sop_class)
 
     def store(event: evt.Event) -> int:
+        if archive.breaks(event.dataset):
+            event.assoc.abort()
         return archive.take(event.dataset, success=0)
 
     server = entity.start_server(
@@ -119,9 +132,17 @@ def stow_archive() -> Iterator[Archive]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             start = body.index(b"\r\n\r\n") + 4
             dataset = pydicom.dcmread(BytesIO(body[start : body.rindex(b"\r\n--")]))
+            if archive.breaks(dataset):
+                self.close_connection = True
+                return
             status = archive.take(dataset, success=200)
             answer = b"{}" if status == 200 else b""
-            self.send_response(status)
+            if archive.moved_to is not None:
+                status = 307
+                self.send_response(status)
+                self.send_header("Location", archive.moved_to)
+            else:
+                self.send_response(status)
             self.send_header("Content-Type", "application/dicom+json")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()

@@ -124,6 +124,7 @@ def test_the_first_rule_that_takes_a_film_decides_whatever_the_case(tmp_path):
         (", port: 4242", "", 29, "expected the key 'port'"),
         ("ARCHIVE_TOKEN", "Bearer abc", 32, "the name of an environment variable"),
         ("https://archive.example", "https://me:pw@archive.example", 31, "without a user"),
+        ("https://archive", "http://archive", 31, "expected https where headers are sent"),
         ("attempts: 3", "attempts: 0", 33, "a whole number from 1 to 1000"),
         (
             "  - bundle: hand",

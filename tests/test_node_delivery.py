@@ -18,6 +18,7 @@ from node_fixture import (
     LISTEN,
     NO_FACE,
     ROOM,
+    Archive,
     associate,
     dicom_archive,
     free_port,
@@ -73,8 +74,21 @@ def settings_for(folder: Path, *destinations: Destination) -> NodeSettings:
     )
 
 
-def finish_film(node: Node, folder: Path, seed: int, count: int = 1) -> list[str]:
-    """Take in a film and act as if `count` objects had been made of it; return their UIDs."""
+def both(pacs: Archive, web: Archive) -> tuple[Destination, Destination]:
+    """One destination of each kind."""
+    return (
+        StoreDestination("pacs", "ARCHIVE", "127.0.0.1", pacs.port),
+        StowDestination("web", f"http://127.0.0.1:{web.port}"),
+    )
+
+
+def finish_film(
+    node: Node, folder: Path, seed: int, count: int = 1, *, first: bytes | None = None
+) -> list[str]:
+    """Take in a film and act as if `count` objects had been made of it; return their UIDs.
+
+    What the file of the first one holds can be given.
+    """
     film = write_dicom(folder / "films" / f"{seed}.dcm", seed=seed, name="CANARY^NAME")
     identifier = node.inbox.add(film, source=Source("rest")).film
     results = node.settings.data_dir / "results" / identifier
@@ -87,6 +101,8 @@ def finish_film(node: Node, folder: Path, seed: int, count: int = 1) -> list[str
         dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
         dataset.save_as(results / f"sr-{number}.dcm")
         made.append(MadeObject(f"sr-{number}.dcm", str(dataset.SOPInstanceUID)))
+    if first is not None:
+        (results / "sr-0.dcm").write_bytes(first)
     node.films.finish(identifier, made, destinations=node.settings.rules[0].destinations)
     node.outbox.notify()
     return [each.sop_instance_uid for each in made]
@@ -202,6 +218,52 @@ def test_a_result_whose_file_is_gone_is_given_up_alone(tmp_path, caplog):
         wait_until(lambda: pacs.uids == [uid])
         assert f"reason={Reason.FILE_UNREADABLE}" in caplog.text
     node.stop()
+
+
+@pytest.mark.parametrize("content", [b"", b"no DICOM", bytes(128) + b"DICM"])
+def test_a_result_that_cannot_be_read_is_given_up_alone(tmp_path, caplog, content):
+    caplog.set_level(logging.INFO)
+    with dicom_archive() as pacs, stow_archive() as web:
+        node = Node(settings_for(tmp_path, *both(pacs, web)))
+        _, uid = finish_film(node, tmp_path, 1, 2, first=content)
+        wait_until(lambda: pacs.uids == web.uids == [uid])
+        wait_until(lambda: node.outbox.counts(DeliveryState.FAILED) == {"pacs": 1, "web": 1})
+        assert caplog.text.count("reason=file_unreadable") == 2
+        assert "delivery_broken" not in caplog.text
+        node.stop()
+
+
+def test_an_object_that_breaks_its_connection_holds_up_no_other_and_is_given_up(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    with dicom_archive() as pacs, stow_archive() as web:
+        node = Node(settings_for(tmp_path, *both(pacs, web)))
+        pacs.breaks_at = web.breaks_at = {"2.25.107", "2.25.207"}
+        for seed in (1, 2):
+            finish_film(node, tmp_path, seed, 3)
+        wait_until(lambda: node.outbox.counts(DeliveryState.FAILED) == {"pacs": 2, "web": 2})
+        wait_until(lambda: node.outbox.waiting() == 0)
+        node.stop()
+        for archive in (pacs, web):
+            got = {uid for uid in archive.uids if uid not in archive.breaks_at}
+            assert got == {"2.25.117", "2.25.127", "2.25.217", "2.25.227"}
+            assert archive.broken == 2 * QUICK.attempts
+    assert "delivery_given_up" in caplog.text
+
+
+def test_nothing_follows_an_archive_to_another_address(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("ARCHIVE_TOKEN", "Bearer CANARY-TOKEN")
+    with stow_archive() as elsewhere, stow_archive() as web:
+        web.moved_to = f"http://127.0.0.1:{elsewhere.port}/studies"
+        url = f"http://127.0.0.1:{web.port}"
+        stow = StowDestination("web", url, {"Authorization": "ARCHIVE_TOKEN"})
+        node = Node(settings_for(tmp_path, stow))
+        finish_film(node, tmp_path, 1)
+        wait_until(lambda: node.outbox.counts(DeliveryState.FAILED) == {"web": 1})
+        node.stop()
+        assert web.headers["Authorization"] == "Bearer CANARY-TOKEN"
+        assert (elsewhere.uids, elsewhere.headers) == ([], {})
+    assert "reason=destination_refused" in caplog.text
 
 
 def test_a_result_that_comes_back_is_no_film(tmp_path, caplog):

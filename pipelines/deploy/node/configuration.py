@@ -14,7 +14,7 @@ from pipelines.deploy.node.parts import (
     read_limits,
     read_peer,
     read_retention,
-    web_root,
+    read_stow,
 )
 from pipelines.deploy.node.section import (
     Section,
@@ -23,7 +23,6 @@ from pipelines.deploy.node.section import (
     host,
     number,
     text,
-    variable,
     whole,
     words,
 )
@@ -33,7 +32,6 @@ from pipelines.deploy.node.settings import (
     NodeSettings,
     Rule,
     StoreDestination,
-    StowDestination,
     Tls,
 )
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
@@ -208,15 +206,7 @@ class _Reader:
     def _destination(self, section: Section, name: str) -> Destination:
         destination: Destination
         if "url" in section:
-            headers = section.section("headers")
-            destination = StowDestination(
-                name=name,
-                url=section.required("url", web_root, ""),
-                headers={
-                    key: headers.value(key, variable, "", secret=True) for key in headers.names()
-                },
-                ca=section.value("ca", existing_file(self._folder), None),
-            )
+            destination = read_stow(section, name, self._folder)
         else:
             destination = StoreDestination(
                 name=name,

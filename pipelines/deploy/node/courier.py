@@ -69,7 +69,8 @@ class Courier(threading.Thread):
 
     def _send(self, parcels: list[Parcel]) -> None:
         for parcel, refusal in self._sender.send(parcels):
-            self._failures, self.away = 0, None
+            if refusal is not Reason.DESTINATION_AWAY:
+                self._failures, self.away = 0, None
             if refusal is None:
                 done = self._outbox.delivered(parcel)
                 self._metrics.delivered.labels(self.destination).inc()

@@ -118,8 +118,8 @@ class Films:
                 self._forget(row["id"])  # somebody has looked at it and removed it
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE delivery SET state = ?, attempts = 0, due = 0 WHERE state = ?",
-                (DeliveryState.WAITING.value, DeliveryState.FAILED.value),
+                "UPDATE delivery SET state = ?, attempts = 0, due = ? WHERE state = ?",
+                (DeliveryState.WAITING.value, time.time(), DeliveryState.FAILED.value),
             )
         waiting = self.count(FilmState.QUEUED)
         if waiting:

@@ -22,7 +22,7 @@ class Parcel:
         seq: Its number.
         film: Id of the film it was made of.
         path: The object.
-        attempts: How often the destination has refused it.
+        attempts: How often the destination has refused it, or broken off over it.
     """
 
     seq: int
@@ -53,7 +53,9 @@ class Outbox:
             self.filled.notify_all()
 
     def due(self, destination: str, *, most: int) -> list[Parcel]:
-        """Return what is to be sent to a destination now, oldest first.
+        """Return what is to be sent to a destination now, what has been due longest first.
+
+        An object that was refused stands behind those that were not yet tried.
 
         Args:
             destination: Its name.
@@ -61,7 +63,7 @@ class Outbox:
         """
         rows = self._database.rows(
             "SELECT seq, film, file, attempts FROM delivery"
-            " WHERE destination = ? AND state = ? AND due <= ? ORDER BY seq LIMIT ?",
+            " WHERE destination = ? AND state = ? AND due <= ? ORDER BY due, seq LIMIT ?",
             (destination, DeliveryState.WAITING.value, time.time(), most),
         )
         return [

@@ -1,16 +1,19 @@
 """Parts of a node's configuration that stand alone."""
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipelines.deploy.node.section import (
     Section,
     WrongValueError,
     ae_title,
+    existing_file,
     flag,
     host,
     number,
     text,
+    variable,
     whole,
     words,
 )
@@ -21,6 +24,7 @@ from pipelines.deploy.node.settings import (
     LimitSettings,
     Peer,
     RetentionSettings,
+    StowDestination,
 )
 
 PORTS = whole(0, 65_535)
@@ -104,6 +108,31 @@ def read_retention(section: Section) -> RetentionSettings:
     )
     section.end()
     return settings
+
+
+def read_stow(section: Section, name: str, folder: Path) -> StowDestination:
+    """Read where results go by STOW-RS, but not its end.
+
+    Args:
+        section: What is said of it.
+        name: What rules call it.
+        folder: What relative paths start from.
+    """
+    headers = section.section("headers")
+    destination = StowDestination(
+        name=name,
+        url=section.required("url", web_root, ""),
+        headers={key: headers.value(key, variable, "", secret=True) for key in headers.names()},
+        ca=section.value("ca", existing_file(folder), None),
+    )
+    address = urlsplit(destination.url)
+    if destination.headers and address.scheme == "http" and not is_loopback(address.hostname or ""):
+        section.complain(
+            "url",
+            "expected https where headers are sent, which may hold a secret, got http to another "
+            "machine; use https, or leave headers out",
+        )
+    return destination
 
 
 def is_loopback(address: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pydicom
 import requests
+import urllib3
 from dicomweb_client import DICOMwebClient
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
@@ -27,6 +28,7 @@ _WRONG_CERTIFICATES = (
     "expected certificate, key and ca as PEM files that belong together, got others; "
     "check the files under tls"
 )
+_SYNTAX = "TransferSyntaxUID"
 _WARNINGS = range(0xB000, 0xC000)
 _AWAY: frozenset[int] = frozenset(
     {
@@ -53,7 +55,8 @@ class Sender(Protocol):
             parcels: The objects.
 
         Yields:
-            Each with the reason why it was refused, or None if it has arrived.
+            Each with the reason why it was refused, or None if it has arrived; DESTINATION_AWAY if
+            the connection stood and broke over it.
 
         Raises:
             AwayError: If the destination does not answer; what was not yielded may or may not have
@@ -96,15 +99,19 @@ class _StoreSender:
     def send(self, parcels: Sequence[Parcel]) -> Iterator[tuple[Parcel, Reason | None]]:
         readable = []
         for parcel in parcels:
-            try:
-                readable.append((parcel, pydicom.dcmread(parcel.path, stop_before_pixels=True)))
-            except OSError:
+            header = _read(parcel, stop_before_pixels=True)
+            if header is None:
                 yield parcel, Reason.FILE_UNREADABLE
+            else:
+                readable.append((parcel, str(header.SOPClassUID)))
         if readable:
-            association = self._associate({str(header.SOPClassUID) for _, header in readable})
+            association = self._associate({sop_class for _, sop_class in readable})
             try:
                 for parcel, _ in readable:
-                    yield parcel, self._store(association, parcel)
+                    refusal = self._store(association, parcel)
+                    yield parcel, refusal
+                    if refusal is Reason.DESTINATION_AWAY:
+                        raise AwayError
             finally:
                 if association.is_established:
                     association.release()
@@ -127,15 +134,18 @@ class _StoreSender:
 
     @staticmethod
     def _store(association: Association, parcel: Parcel) -> Reason | None:
+        dataset = _read(parcel)
+        if dataset is None:
+            return Reason.FILE_UNREADABLE
         try:
-            answer = association.send_c_store(parcel.path)
+            answer = association.send_c_store(dataset)
         except ValueError:  # no accepted presentation context for its class
             return Reason.DESTINATION_REFUSED
-        except (RuntimeError, OSError):
+        except (RuntimeError, OSError):  # it ended before this object
             raise AwayError from None
         status = answer.get("Status")
         if status is None:
-            raise AwayError
+            return Reason.DESTINATION_AWAY
         taken = status == 0 or status in _WARNINGS
         return None if taken else Reason.DESTINATION_REFUSED
 
@@ -146,6 +156,7 @@ class _StowSender:
     def __init__(self, destination: StowDestination, settings: DeliverySettings) -> None:
         session = requests.Session()
         session.trust_env = False
+        session.max_redirects = 0  # elsewhere, nobody was named to get patient data and headers
         if destination.ca is not None:
             session.verify = str(destination.ca)
         headers = {
@@ -159,22 +170,48 @@ class _StowSender:
 
     def send(self, parcels: Sequence[Parcel]) -> Iterator[tuple[Parcel, Reason | None]]:
         for parcel in parcels:
-            yield parcel, self._store(parcel)
+            refusal = self._store(parcel)
+            yield parcel, refusal
+            if refusal is Reason.DESTINATION_AWAY:
+                raise AwayError
 
     def _store(self, parcel: Parcel) -> Reason | None:
+        dataset = _read(parcel)
+        if dataset is None:
+            return Reason.FILE_UNREADABLE
         try:
-            answer = self._client.store_instances([pydicom.dcmread(parcel.path)])
+            answer = self._client.store_instances([dataset])
         except requests.HTTPError as error:
             if error.response is None or error.response.status_code in _AWAY:
                 raise AwayError from None
             return Reason.DESTINATION_REFUSED
-        except requests.RequestException:
+        except requests.TooManyRedirects:
+            return Reason.DESTINATION_REFUSED
+        except requests.RequestException as error:
+            if _stood(error):
+                return Reason.DESTINATION_AWAY
             raise AwayError from None
-        except FileNotFoundError:
-            return Reason.FILE_UNREADABLE
         except ValueError:  # an answer that is none of a DICOM service
             raise AwayError from None
         return Reason.DESTINATION_REFUSED if answer.get("FailedSOPSequence") else None
+
+
+def _read(parcel: Parcel, *, stop_before_pixels: bool = False) -> pydicom.FileDataset | None:
+    """Read an object; None if it is none that can be sent."""
+    try:
+        dataset = pydicom.dcmread(parcel.path, stop_before_pixels=stop_before_pixels)
+        whole = all((dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.file_meta[_SYNTAX].value))
+    except Exception:  # noqa: BLE001 - broken bytes break pydicom in many ways
+        return None
+    return dataset if whole else None
+
+
+def _stood(error: requests.RequestException) -> bool:
+    """Whether a request broke after its connection was made."""
+    if isinstance(error, requests.ReadTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError)
 
 
 def _from_environment(destination: str, variable: str) -> str:
