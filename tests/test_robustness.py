@@ -256,6 +256,15 @@ def test_validation_films_that_trained_choose_no_operating_point(folder, tmp_pat
         Robustness(outcome).choose_point()
 
 
+def test_a_criterion_that_its_target_does_not_fit_is_refused_before_films_are_predicted(
+    folder, tmp_path
+):
+    outcome = outcome_of(folder, tmp_path, criterion="youden", target=0.98)
+    outcome.evaluator.run = pytest.fail
+    with pytest.raises(ConfigurationError, match="target"):
+        Robustness(outcome).choose_point()
+
+
 def test_training_ends_with_shifted_copies_when_asked(folder, tmp_path):
     outcome = outcome_of(folder, tmp_path, shifts=["blur"])
     best = tmp_path / "checkpoints" / "best.pt"

@@ -103,20 +103,28 @@ class Outcome(Ending):
         """
         # Only on validation films is an operating point chosen.
         if self.split == "val":
-            OperatingPoint(
-                threshold=None if self.criterion == "argmax" else 0.5,
-                temperature=1.0,
-                classes=self.dataset.classes,
-                criterion=self.criterion,
-                split=self.split_name,
-                target=self.target,
-                positive_classes=self.positive_classes,
-            )
+            self.check_choice()
         self.subgroup_columns()
         self._require_every_class("train")
         self._require_every_class(self.split)
         self.films.read_all()
         self._require_outputs()
+
+    def check_choice(self) -> None:
+        """Refuse a choice of an operating point that could not be made, before films are predicted.
+
+        Raises:
+            ConfigurationError: If criterion, target or classes are wrong.
+        """
+        OperatingPoint(
+            threshold=None if self.criterion == "argmax" else 0.5,
+            temperature=1.0,
+            classes=self.dataset.classes,
+            criterion=self.criterion,
+            split=self.split_name,
+            target=self.target,
+            positive_classes=self.positive_classes,
+        )
 
     def check_evaluation(self) -> None:
         """Refuse an evaluation that could not be finished, before it begins.

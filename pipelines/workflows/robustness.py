@@ -58,9 +58,10 @@ class Robustness:
 
         Raises:
             ConfigurationError: If the films are not those of the validation split, or trained the
-                weights.
+                weights, or criterion and target do not go together.
         """
         self._require_validation()
+        self.outcome.check_choice()
         before = self.outcome.given_point()
         cases = self.outcome.cases()
         shifted = shifted_cases(self.outcome.evaluator, cases, self.settings)
