@@ -1,6 +1,8 @@
 """Films come in once, are durable before anybody is told so, and leave no name behind."""
 
+import contextlib
 import logging
+import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -47,7 +49,9 @@ def open_parts(settings: NodeSettings) -> Parts:
     database = Database(settings.data_dir / "node.sqlite")
     films = Films(settings, spool, database)
     films.recover()
-    return Parts(settings, spool, database, Inbox(settings, spool, database, Metrics()), films)
+    inbox = Inbox(settings, spool, database, Metrics())
+    inbox.recover()
+    return Parts(settings, spool, database, inbox, films)
 
 
 @pytest.fixture
@@ -196,10 +200,9 @@ def test_a_disk_that_fills_while_writing_is_told_to_the_sender(parts, film, monk
     assert (receipt.state, receipt.reason) == (ReceiptState.REFUSED, Reason.DISK_FULL)
 
 
-def test_a_start_clears_what_was_never_answered_for(parts, film):
+def test_a_start_clears_what_was_never_whole(parts, film):
     receipt = parts.inbox.add(film, source=SENDER)
     parts.spool.incoming("half").write_bytes(b"half a film")
-    parts.spool.film("stranger").write_bytes(b"written, never in the database")
     (parts.spool.results / "stranger").mkdir()
     parts.close()
     later = open_parts(parts.settings)
@@ -207,6 +210,67 @@ def test_a_start_clears_what_was_never_answered_for(parts, film):
     assert list(later.spool.results.iterdir()) == []
     assert [queued.id for queued in later.films.take("chest", after=0, most=9)] == [receipt.film]
     later.close()
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_films_outlive_a_database_that_is_gone_or_older(parts, film, tmp_path, older):
+    first = parts.inbox.add(film, source=SENDER).film
+    backup = parts.spool.root.with_name("backup.sqlite")
+    with contextlib.closing(sqlite3.connect(backup)) as copy:
+        parts.database._connection.backup(copy)
+    other = write_dicom(tmp_path / "other.dcm", seed=1)
+    parts.inbox.add(other, source=SENDER)
+    damaged = parts.inbox.add(film.read_bytes()[:1200], source=SENDER)
+    parts.close()
+    for path in parts.spool.root.glob("node.sqlite*"):
+        path.unlink()
+    if older:
+        backup.replace(parts.spool.root / "node.sqlite")
+    note = parts.spool.film("note")
+    note.write_bytes(b"no film")
+    (parts.spool.root / "films" / "folder").mkdir()
+    later = open_parts(parts.settings)
+    assert later.films.count(FilmState.QUEUED) == 2
+    assert later.films.count(FilmState.FAILED) == 1
+    assert note.is_file(), "what is no film of ours stays"
+    kept = {path for path in later.spool.root.rglob("*.dcm") if path != note}
+    assert len(kept) == 3
+    assert {film.read_bytes(), other.read_bytes()} < {path.read_bytes() for path in kept}
+    assert (later.films.find(first) is not None) == older
+    assert later.films.find(damaged.film) is None
+    assert later.inbox.add(other, source=SENDER).state is ReceiptState.DUPLICATE
+    later.close()
+
+
+@pytest.mark.parametrize("at_arrival", [True, False])
+def test_a_whole_film_takes_the_place_of_a_damaged_one(parts, film, at_arrival):
+    uid = str(pydicom.dcmread(film).SOPInstanceUID)
+    if at_arrival:
+        damaged = parts.inbox.add(film.read_bytes()[:1200], source=SENDER, announced=uid)
+        cut = parts.inbox.add(film.read_bytes()[:1300], source=SENDER, announced=uid)
+        assert cut.reason is Reason.UID_CONFLICT, "it is no better"
+    else:
+        damaged = parts.inbox.add(changed(film, PixelData=bytes(6_000)), source=SENDER)
+        parts.films.fail(damaged.film, Reason.DECODE_FAILED, "expected pixels")
+    assert files(parts) == [f"failed/{damaged.film}.dcm"]
+    receipt = parts.inbox.add(film, source=SENDER, announced=uid)
+    assert receipt == Receipt(ReceiptState.QUEUED, receipt.film)
+    assert files(parts) == [f"films/{receipt.film}.dcm"]
+    assert parts.films.find(damaged.film) is None
+
+
+def test_a_film_that_broke_the_network_is_in_the_way_of_another(parts, film):
+    receipt = parts.inbox.add(film, source=SENDER)
+    parts.films.fail(receipt.film, Reason.INTERNAL, "expected a prediction")
+    other = parts.inbox.add(changed(film, PixelData=bytes(6_000)), source=SENDER)
+    assert other.reason is Reason.UID_CONFLICT
+
+
+def test_a_folder_that_others_could_read_is_closed_to_them(settings):
+    settings.data_dir.mkdir(mode=0o755)
+    settings.data_dir.chmod(0o755)
+    open_parts(settings).close()
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
 
 
 def test_a_film_whose_file_is_gone_fails_and_stops_nothing(parts, film):

@@ -246,10 +246,10 @@ class Films:
         return len(rows)
 
     def _forget(self, film: str) -> None:
-        # The database first: what is unknown there is cleared at the next start.
+        # The files first: a film that is unknown in the database is taken in at the next start.
+        self._spool.remove(film)
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM film WHERE id = ?", (film,))
-        self._spool.remove(film)
 
     def count(self, state: FilmState, rule: str | None = None) -> int:
         """Return how many films of a state there are, of one rule or of all."""

@@ -25,7 +25,7 @@ class Source:
     """Where a film came from.
 
     Attributes:
-        kind: `dicom`, `stow`, `rest`.
+        kind: `dicom`, `stow`, `rest`; `found` in the node's own folders.
         calling_ae: AE title of the sender; empty where it has none.
     """
 
@@ -130,6 +130,18 @@ class Inbox:
         finally:
             incoming.unlink(missing_ok=True)
 
+    def recover(self) -> None:
+        """Take in again what lies in the folders of films and is not in the database.
+
+        They may be answered for: the database may be gone, or older than they are. One that is
+        refused stays where it lies.
+        """
+        rows = self._database.rows("SELECT id FROM film")
+        for path in self._spool.strangers({row["id"] for row in rows}):
+            receipt = self.add(path, source=Source("found"))
+            if receipt.state is not ReceiptState.REFUSED:
+                path.unlink()
+
     def check_room(self, size: int) -> None:
         """See whether an object of some bytes could be taken now.
 
@@ -164,25 +176,30 @@ class Inbox:
             )
 
     def _known(self, arrival: Arrival) -> Receipt | None:
-        """Answer for a film whose UID is here already.
+        """Answer for a film whose UID is here already; a damaged one is not in a whole one's way.
 
         Raises:
-            InputError: UID_CONFLICT if its pixels are others.
+            InputError: UID_CONFLICT if its pixels are others, or encoded in another way.
         """
         if self._database.rows("SELECT 1 FROM made WHERE key = ?", (arrival.key,)):
             # A peer that forwards whatever it gets would send our results round and round.
             message = "expected a film, got one of our own results; keep it from being sent back"
             return Receipt(ReceiptState.DUPLICATE, None, Reason.DUPLICATE, message)
-        rows = self._database.rows("SELECT id, pixels FROM film WHERE key = ?", (arrival.key,))
+        rows = self._database.rows(
+            "SELECT id, pixels, state, reason FROM film WHERE key = ?", (arrival.key,)
+        )
         if not rows:
             return None
-        if rows[0]["pixels"] != arrival.pixels:
-            raise InputError(
-                Reason.UID_CONFLICT,
-                "expected one film for one SOP Instance UID, got other pixels than before under "
-                "the same one; give the other film a UID of its own",
-            )
-        return Receipt(ReceiptState.DUPLICATE, rows[0]["id"])
+        found = rows[0]
+        if found["pixels"] == arrival.pixels:
+            return Receipt(ReceiptState.DUPLICATE, found["id"])
+        if arrival.damage is None and _was_damaged(found):
+            return None
+        raise InputError(
+            Reason.UID_CONFLICT,
+            "expected one film for one SOP Instance UID, got other pixels, or another encoding of "
+            "them, than before under the same one; give the other film a UID of its own",
+        )
 
     def _keep(self, identifier: str, arrival: Arrival, source: Source, size: int) -> Receipt:
         rule = self._settings.rule_for(arrival.traits)
@@ -192,6 +209,15 @@ class Inbox:
         traits, now = arrival.traits, time.time()
         try:
             with self._database.transaction() as connection:
+                damaged = [
+                    row
+                    for row in connection.execute(
+                        "SELECT id, state, reason FROM film WHERE key = ?", (arrival.key,)
+                    ).fetchall()
+                    if arrival.damage is None and _was_damaged(row)
+                ]
+                for row in damaged:
+                    connection.execute("DELETE FROM film WHERE id = ?", (row["id"],))
                 connection.execute(
                     "INSERT INTO film (id, key, pixels, bytes, frames, kind, modality, body_part,"
                     " view_position, calling_ae, received, changed, state, rule, reason, message)"
@@ -212,6 +238,8 @@ class Inbox:
                 raise
             return known  # the same film came twice at the same moment
         self._spool.move(identifier, state.folder)
+        for row in damaged:
+            self._spool.remove(row["id"])
         return receipt
 
     def _report(self, receipt: Receipt, source: Source) -> None:
@@ -247,6 +275,12 @@ def _receipt(identifier: str, arrival: Arrival, *, ruled: bool) -> Receipt:
             "expected a rule that takes this film, got none; add one and start the node again",
         )
     return Receipt(ReceiptState.QUEUED, identifier)
+
+
+def _was_damaged(row: sqlite3.Row) -> bool:
+    """Whether a film has failed for what is wrong with its file."""
+    failed = FilmState(row["state"]) is FilmState.FAILED
+    return failed and row["reason"] != Reason.INTERNAL.value
 
 
 def _disk_reason(error: OSError) -> tuple[Reason, str]:

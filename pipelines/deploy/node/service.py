@@ -77,6 +77,7 @@ class Node:
         self.films = Films(settings, self._spool, self._database)
         self.films.recover(retry_failed=retry_failed)
         self.inbox = Inbox(settings, self._spool, self._database, self.metrics)
+        self.inbox.recover()
         self.outbox = Outbox(settings.delivery, self._spool, self._database)
         self._couriers = [
             Courier(

@@ -10,6 +10,7 @@ from pipelines.errors import ConfigurationError, Reason
 
 _INCOMING = ".incoming-"
 _ID_BYTES = 8
+_FOR_ITS_OWNER, _FOR_OTHERS = 0o700, 0o077
 
 
 class Spool:
@@ -22,7 +23,7 @@ class Spool:
         work/               scratch of the prediction, cleared at each start
 
     Args:
-        root: `data_dir`; made if missing, for its owner alone. One process may use it.
+        root: `data_dir`; made if missing, closed to all but its owner. One process may use it.
 
     Raises:
         ConfigurationError: If it cannot be made, or another process uses it.
@@ -33,7 +34,9 @@ class Spool:
         self.results = root / "results"
         self.work = root / "work"
         try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            root.mkdir(parents=True, exist_ok=True, mode=_FOR_ITS_OWNER)
+            if root.stat().st_mode & _FOR_OTHERS:
+                root.chmod(_FOR_ITS_OWNER)
             self._lock: int | None = _locked(root / "lock")
             for folder in self.film_folders():
                 folder.mkdir(exist_ok=True)
@@ -102,18 +105,29 @@ class Spool:
         shutil.rmtree(self.results / identifier, ignore_errors=True)
 
     def clear_strangers(self, known: set[str]) -> None:
-        """Remove what a killed process left: films that it never answered for, and their results.
+        """Remove what a killed process left half-done, and results of films that are not known.
 
         Args:
             known: Ids of the films that are in the database.
         """
-        for folder in self.film_folders():
-            for path in folder.iterdir():
-                if path.stem not in known:
-                    path.unlink()
+        for path in (self.root / "films").glob(f"{_INCOMING}*"):
+            path.unlink()
         for path in self.results.iterdir():
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def strangers(self, known: set[str]) -> list[Path]:
+        """Return films that are not known: of a database that is gone or older than they are.
+
+        Args:
+            known: Ids of the films that are in the database.
+        """
+        found = (path for folder in self.film_folders() for path in sorted(folder.glob("*.dcm")))
+        return [
+            path
+            for path in found
+            if path.is_file() and path.stem not in known and not path.name.startswith(_INCOMING)
+        ]
 
     def free_bytes(self) -> int:
         """Return how much room the disk has left."""
