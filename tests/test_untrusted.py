@@ -222,11 +222,38 @@ def test_damaged_weights_are_refused(tmp_path, suffix):
     assert weights_complaint(path)
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"\x93NUMPY",
+        *(
+            b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+            for header in (b"{'descr' '<f8'", b"{}", b"()", b"(" * 300, b"{'descr': '<f8'}\0")
+        ),
+    ],
+)
+def test_arrays_with_a_broken_header_are_refused(tmp_path, start):
+    path = tmp_path / "GUARD.NPZ"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mean.npy", start)
+    assert "cannot be read" in str(weights_complaint(path))
+
+
+def test_compressed_arrays_that_are_damaged_are_refused(tmp_path):
+    path = tmp_path / "guard.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("mean.npy", bytes(1000))
+    content = bytearray(path.read_bytes())
+    content[46:50] = b"\xff" * 4
+    path.write_bytes(content)
+    assert "cannot be read" in str(weights_complaint(path))
+
+
 def test_plain_weights_pass(tmp_path):
     save_weights(torch.nn.Linear(2, 2), tmp_path / "model.pt")
-    torch.save({"model": torch.nn.Linear(2, 2).state_dict()}, tmp_path / "other.pt")
+    torch.save({"model": torch.nn.Linear(2, 2).state_dict()}, tmp_path / "other.PT")
     assert weights_complaint(tmp_path / "model.pt") is None
-    assert weights_complaint(tmp_path / "other.pt") is None
+    assert weights_complaint(tmp_path / "other.PT") is None
 
 
 def test_links_code_and_strange_files_are_refused(bundle, tmp_path):

@@ -6,6 +6,7 @@ the standard library's disassembler, which executes none.
 
 import ast
 import json
+import lzma
 import pickletools
 import zipfile
 import zlib
@@ -31,18 +32,21 @@ _OTHER_WAYS = frozenset({"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}) 
 }
 """Opcodes that name a callable in another way than GLOBAL, which is the one that torch writes."""
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, RuntimeError),
+    *(SyntaxError, LookupError, TypeError, MemoryError),  # of a header that is not what NumPy writes
+)
 
 
 def weights_complaint(path: Path) -> str | None:
     """Say why a file of weights is not plain numbers; None when it is.
 
     Args:
-        path: A `.pt`, `.npz` or `.safetensors` file.
+        path: A `.pt`, `.npz` or `.safetensors` file, in letters of either case.
     """
     looks = {".pt": _of_state_dict, ".npz": _of_arrays, ".safetensors": _of_safetensors}
     try:
-        return next(looks[path.suffix](path), None)
+        return next(looks[path.suffix.lower()](path), None)
     except _DAMAGED as error:
         return f"expected a whole file of weights, got one that cannot be read ({_kind(error)})"
 
