@@ -102,6 +102,20 @@ def test_what_is_absent_is_empty_and_what_is_wrong_is_left_out(film):
     assert wrong.PatientSex == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("AL\\PRH", ["AL", "PRH"]), ("L\\XX", None), ("L", None), ("L\\F\\H", None), ("XX\\L", None)],
+)
+def test_an_orientation_is_two_directions_or_unknown(film, given, kept):
+    attributes = read_source(film(PatientOrientation=given)).attributes
+    assert attributes.get("PatientOrientation") == kept
+
+
+def test_of_two_sides_the_image_s_is_taken(film):
+    source = read_source(film(Laterality="L", ImageLaterality="R"))
+    assert (source.laterality, "Laterality" in source.attributes) == ("R", False)
+
+
 def test_several_frames_in_a_class_of_single_frames_cannot_be_referred_to(film):
     path = film(NumberOfFrames=3)
     dataset = pydicom.dcmread(path)

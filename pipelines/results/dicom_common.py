@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -263,8 +263,3 @@ def set_times(dataset: Dataset, created: datetime) -> None:
     for keyword, value in (("DateOfSecondaryCapture", date), ("TimeOfSecondaryCapture", time)):
         if keyword in dataset:
             setattr(dataset, keyword, value)
-
-
-def settings_text(about: Mapping[str, object]) -> str:
-    """Write what shapes an answer as one text that is the same for the same settings."""
-    return json.dumps(about, sort_keys=True, default=str)

@@ -89,6 +89,9 @@ IDENTITY = (
 )
 """What may be said of a film that carries no identity."""
 _SEVERAL = {"PatientOrientation", "LossyImageCompressionRatio", "LossyImageCompressionMethod"}
+_DIRECTION = re.compile("[AFHLPR]{1,3}")
+"""Of the rows or of the columns of an image: letters of PS3.3 C.7.6.1.1.1."""
+
 _TAGS = frozenset({_CHARACTER_SET, *(int(Tag(keyword)) for keyword in (*NEEDED, *_OPTIONAL))})
 
 
@@ -217,6 +220,8 @@ class _Copier:
             self._copy(keyword, empty="")
         for keyword in _OPTIONAL:
             self._copy(keyword)
+        if "ImageLaterality" in target:  # then the series may not have one (PS3.3 C.7.3.1)
+            target.pop("Laterality", None)
         target.Modality = target.get("Modality") or "OT"
         layout = self._header.layout
         target.Rows, target.Columns = layout.rows, layout.columns
@@ -264,6 +269,8 @@ def fits(keyword: str, text: str) -> bool:
     if text not in _ENUMERATED.get(keyword, {text}):
         return False
     values = text.split("\\")
+    if keyword == "PatientOrientation":
+        return len(values) == 2 and all(map(_DIRECTION.fullmatch, values))  # noqa: PLR2004 (rows and columns)
     several = keyword in _SEVERAL or len(values) == 1
     return several and text.isprintable() and _all_fit(VR(dictionary_VR(keyword)), values)
 

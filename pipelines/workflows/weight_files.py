@@ -34,7 +34,12 @@ _OTHER_WAYS = frozenset({"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}) 
 
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, RuntimeError),
-    *(SyntaxError, LookupError, TypeError, MemoryError),  # of a header that is not what NumPy writes
+    *(
+        SyntaxError,
+        LookupError,
+        TypeError,
+        MemoryError,
+    ),  # of a header that is not what NumPy writes
 )
 
 
