@@ -1,23 +1,23 @@
 """A node that is killed at any point loses no film and sends no result twice."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from bundle_fixture import write_dicom, write_tiny_bundle
-from node_fixture import Archive, dicom_archive, free_port, send, wait_until
+from node_fixture import Archive, dicom_archive, send, wait_until
 from process_fixture import Command
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
-def write_configuration(folder: Path, archive: Archive) -> tuple[Path, int]:
+def write_configuration(folder: Path, archive: Archive) -> Path:
     bundle = write_tiny_bundle(folder / "tiny")
-    port = free_port()
     content = {
         "data_dir": "data",
-        "dicom": {"port": port},
+        "dicom": {"port": 0},
         "http": {"enabled": False},
         "rules": [{"bundle": str(bundle.root), "dicom": "sr", "destinations": "archive"}],
         "destinations": {
@@ -28,14 +28,19 @@ def write_configuration(folder: Path, archive: Archive) -> tuple[Path, int]:
     }
     path = folder / "node.yaml"
     path.write_text(yaml.safe_dump(content), "utf-8")
-    return path, port
+    return path
 
 
 def started(path: Path) -> Command:
     command = Command("serve", path)
     wait_until(lambda: "node_ready" in command.said[1] or command.poll() is not None)
-    assert command.poll() is None, command.said
     return command
+
+
+def port_of(command: Command) -> int:
+    found = re.search(r"dicom_port=(\d+)", command.said[1])
+    assert found is not None, command.said
+    return int(found[1])
 
 
 def test_kills_lose_and_double_nothing(tmp_path):
@@ -44,12 +49,12 @@ def test_kills_lose_and_double_nothing(tmp_path):
     ]
     said = ""
     with dicom_archive() as archive:
-        path, port = write_configuration(tmp_path, archive)
+        path = write_configuration(tmp_path, archive)
         points = ("film_queued", "delivered ", None)
         for number, point in enumerate(points):
             with started(path) as command:
                 sent = films[number * 3 : number * 3 + 3]
-                assert send(port, sent) == [0] * 3
+                assert send(port_of(command), sent) == [0] * 3
                 if point is not None:
                     wait_until(lambda at=point: at in command.said[1])
                     command.kill()

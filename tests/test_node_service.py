@@ -4,8 +4,10 @@ import contextlib
 import gc
 import json
 import logging
+import shutil
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +22,14 @@ from node_fixture import LISTEN, NO_FACE, ROOM, associate, line_that_breaks, sen
 from pipelines.deploy.node import prediction
 from pipelines.deploy.node.prediction import Worker
 from pipelines.deploy.node.service import Node
-from pipelines.deploy.node.settings import LimitSettings, NodeSettings, Peer, Rule
+from pipelines.deploy.node.settings import (
+    BatchSettings,
+    HttpSettings,
+    LimitSettings,
+    NodeSettings,
+    Peer,
+    Rule,
+)
 from pipelines.deploy.node.states import FilmState
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
 from pipelines.inference import stream
@@ -284,6 +293,57 @@ def test_a_film_that_breaks_the_network_is_found_out_and_kept_apart(
     again.stop()
 
 
+def test_an_error_that_always_comes_with_one_film_fails_it_alone(
+    settings, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    keep = Worker._keep
+    films = write_films(tmp_path / "films", 3)
+    cursed = []
+
+    def lose(self, film, *arguments):
+        cursed.append(film)
+        if film == cursed[0]:
+            raise FileNotFoundError(2, "CANARY")
+        return keep(self, film, *arguments)
+
+    monkeypatch.setattr(Worker, "_keep", lose)
+    node = Node(settings)
+    assert send(node.dicom_port, films) == [0] * 3
+    wait_until(lambda: settled(node))
+    counts = node.films.counts()
+    assert (counts[FilmState.DONE], counts[FilmState.FAILED]) == (2, 1)
+    assert node.films.find(cursed[0]).reason == Reason.INTERNAL
+    assert "CANARY" not in caplog.text
+    node.stop()
+
+
+def test_a_stop_in_good_order_counts_as_no_start_of_a_film(settings, tmp_path, monkeypatch):
+    slow = {"reader::threads": 1, "reader::ahead": 1, "engine::batch_size": 1}
+    rule = replace(settings.rules[0], overrides=slow)
+    films = write_films(tmp_path / "films", 9)
+    begun, go_on = threading.Event(), threading.Event()
+    infer = stream.FilmStream._infer
+
+    def wait(self, batch):
+        begun.set()
+        assert go_on.wait(60)
+        return infer(self, batch)
+
+    monkeypatch.setattr(stream.FilmStream, "_infer", wait)
+    node = Node(replace(settings, rules=(rule,), batch=BatchSettings(wait_seconds=0)))
+    assert send(node.dicom_port, films) == [0] * 9
+    assert begun.wait(60)
+    node._worker.stop()
+    go_on.set()
+    node._worker.join(60)
+    done = node.films.counts()[FilmState.DONE]
+    left = node.films.take("chest", after=0, most=9)
+    node.stop()
+    assert len(left) == 9 - done > 3
+    assert {film.starts for film in left} == {0}
+
+
 def test_a_film_that_kills_the_process_each_time_is_given_up(settings, tmp_path, monkeypatch):
     films = write_films(tmp_path / "films", 2)
     with monkeypatch.context() as patch:
@@ -388,6 +448,16 @@ def test_frames_of_one_file_are_one_film(node, tmp_path):
     (result,) = results(node)
     names = [each["filename"].partition("#")[2] for each in result["predictions"]]
     assert names == ["1", "2", "3"]
+
+
+@pytest.mark.usefixtures("sockets_are_collected")
+def test_two_bundles_of_one_name_are_not_answered_as_one(settings, bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(Worker, "load", lambda _: None)
+    other = shutil.copytree(bundle.root, tmp_path / "other" / bundle.name)
+    rules = (*settings.rules, replace(settings.rules[0], name="other", bundle=str(other)))
+    listening = replace(HttpSettings(), port=0)
+    with pytest.raises(ConfigurationError, match="got two folders named 'tiny'"):
+        Node(replace(settings, rules=rules, http=listening))
 
 
 def test_what_is_wrong_with_a_bundle_is_said_before_anything_listens(settings, bundle, tmp_path):

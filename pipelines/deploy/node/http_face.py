@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import uvicorn
 
@@ -75,10 +76,22 @@ class HttpFace:
 
 
 def _predictors(settings: NodeSettings) -> Mapping[str, Predictor]:
-    """Each bundle that a rule names, as the first rule that names it has it."""
+    """Each bundle that a rule names, as the first rule that names it has it.
+
+    Raises:
+        ConfigurationError: If two bundles have one name, which is how clients choose between them.
+    """
     predictors: dict[str, Predictor] = {}
+    roots: dict[str, Path] = {}
     for rule in settings.rules:
         bundle = find_bundle(rule.bundle)
+        root = bundle.root.resolve()
+        if roots.setdefault(bundle.name, root) != root:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected bundles with names of their own where HTTP answers, got two folders "
+                f"named '{bundle.name}'; rename one, or set http.enabled: false",
+            )
         if bundle.name not in predictors:
             predictors[bundle.name] = Predictor.from_bundle(
                 bundle, rule.overrides, overlays=rule.overlays

@@ -1,17 +1,20 @@
 """The worker: takes queued films by rule, predicts them as `predict` does, keeps what was found."""
 
+import errno
 import json
 import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from functools import partial
 
 from pipelines.deploy.node.events import event
 from pipelines.deploy.node.films import MOST_STARTS, Films, MadeObject, QueuedFilm
 from pipelines.deploy.node.metrics import Metrics
 from pipelines.deploy.node.models import Model
 from pipelines.deploy.node.outbox import Outbox
+from pipelines.deploy.node.progress import Frame, Progress
 from pipelines.deploy.node.settings import NodeSettings, Rule
 from pipelines.deploy.node.spool import Spool, sync_folder
 from pipelines.deploy.node.states import FilmState
@@ -25,31 +28,16 @@ from pipelines.results.dicom_ledger import FOLDER, FilmObjects
 
 RESULT_FILE = "prediction.json"
 
+_OF_NO_FILM = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
+"""Errors of the disk and of the machine: the next film would meet them, too."""
+
 _PAGE = 16
 _LOOK_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """One radiograph of a film."""
-
-    film: QueuedFilm
-    item: Item
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Films that were taken and are not finished: the records of their frames so far."""
-
-    records: dict[str, dict[int, Record]] = field(default_factory=dict)
-
-    def add(self, frame: _Frame, record: Record) -> list[Record] | None:
-        """Take a record; return all records of the film once they are there."""
-        found = self.records[frame.film.id]
-        found[frame.item.frame] = record
-        if len(found) < frame.film.frames:
-            return None
-        return [found[number] for number in sorted(found)]
 
 
 class Worker(threading.Thread):
@@ -136,7 +124,7 @@ class Worker(threading.Thread):
             alone = self._films.take(rule.name, after=0, most=1, suspect=True)
             if not alone:
                 return
-            self._run(rule, model, lambda after, alone=alone: [] if after else alone)  # type: ignore[misc]
+            self._run(rule, model, lambda _: [], first=alone)
 
     def _gather(self, rule: Rule, model: Model) -> None:
         """Wait a moment for a batch to fill: the network takes as long for a part of one."""
@@ -149,10 +137,17 @@ class Worker(threading.Thread):
             self._stopped.wait(step)
             waited += step
 
-    def _run(self, rule: Rule, model: Model, take: Callable[[int], Sequence[QueuedFilm]]) -> None:
-        progress = _Progress()
+    def _run(
+        self,
+        rule: Rule,
+        model: Model,
+        take: Callable[[int], Sequence[QueuedFilm]],
+        *,
+        first: Sequence[QueuedFilm] = (),
+    ) -> None:
+        progress = Progress({film.id for film in first})
         predictor = model.predictor
-        frames = self._frames(take, progress)
+        frames = self._frames(first, take, progress)
         try:
             with one_thread_an_operation(enabled=predictor.engine.at_once > 1):
                 for answers in predictor.stream().predict(
@@ -162,26 +157,33 @@ class Worker(threading.Thread):
                         records = progress.add(frame, record)
                         if records is not None:
                             self._finish(frame.film, rule, model, records)
-                            del progress.records[frame.film.id]
+                            progress.end(frame.film.id)
                     if self._stopped.is_set():
                         break
         except Exception as error:
+            progress.stop()
             if _is_of_the_disk(error):
-                self._films.give_back(list(progress.records))
+                self._films.give_back([*progress.taken])
                 raise
-            self._blame(list(progress.records), error)
+            self._films.give_back([*progress.taken.difference(progress.records)])
+            self._blame([*progress.records], error)
         else:
-            self._films.give_back(list(progress.records))
+            progress.stop()
+            self._films.give_back([*progress.taken])
         finally:
-            frames.close()
+            with suppress(ValueError):  # a reader is at it, and finds out itself
+                frames.close()
             model.clear()
 
     def _frames(
-        self, take: Callable[[int], Sequence[QueuedFilm]], progress: _Progress
-    ) -> Generator[_Frame]:
+        self,
+        films: Sequence[QueuedFilm],
+        take: Callable[[int], Sequence[QueuedFilm]],
+        progress: Progress,
+    ) -> Generator[Frame]:
         after = 0
         while not self._stopped.is_set():
-            films = take(after)
+            films = films or progress.take(partial(take, after))
             if not films:
                 return
             for film in films:
@@ -189,18 +191,20 @@ class Worker(threading.Thread):
                 if film.starts >= MOST_STARTS:
                     message = "expected a prediction, got a process that ended during it each time"
                     self._fail(film.id, Reason.INTERNAL, message)
+                    progress.end(film.id)
                     continue
                 progress.records[film.id] = {}
                 path = self._spool.film(film.id)
                 for number in range(film.frames):
                     name = path.name if film.frames == 1 else f"{path.name}#{number + 1}"
-                    yield _Frame(film, Item(path, name, number))
+                    yield Frame(film, Item(path, name, number))
+            films = ()
 
     def _blame(self, films: Sequence[str], error: Exception) -> None:
         """Fail the film that broke the network, or find out which one it was."""
         event("batch_broken", level=logging.ERROR, films=len(films), error=type(error).__name__)
         if len(films) == 1:
-            message = f"expected a prediction, got {type(error).__name__} from the network"
+            message = f"expected a prediction, got {type(error).__name__}"
             self._fail(films[0], Reason.INTERNAL, message)
         else:
             self._films.suspect(films)
@@ -251,9 +255,9 @@ class Worker(threading.Thread):
         folder.mkdir(exist_ok=True)
         objects = []
         for made in (each for frame in of_film for each in frame.objects):
-            written = model.folder / FOLDER / made.file
-            if written.is_file():  # else an attempt before this one has brought it
-                written.replace(folder / made.file)
+            written, kept = model.folder / FOLDER / made.file, folder / made.file
+            if written.is_file() or not kept.is_file():  # else an attempt before has brought it
+                written.replace(kept)
             objects.append(MadeObject(made.file, made.sop_instance_uid))
         write_json(folder / RESULT_FILE, model.result(records))
         sync_folder(folder)
@@ -267,6 +271,9 @@ class Worker(threading.Thread):
 
 
 def _is_of_the_disk(error: Exception) -> bool:
+    """Whether an error has nothing to do with the film that it came with."""
     if isinstance(error, PlainfilmError):
         return error.reason is Reason.OUTPUT_UNWRITABLE
-    return isinstance(error, OSError | sqlite3.Error)
+    if isinstance(error, OSError):
+        return error.errno in _OF_NO_FILM
+    return isinstance(error, sqlite3.Error)
