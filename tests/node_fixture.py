@@ -75,6 +75,7 @@ class Archive:
         headers: HTTP headers of the last request.
         breaks_at: SOP Instance UIDs in place of whose answer it breaks the connection.
         broken: How often it did.
+        away_at: SOP Instance UIDs that it answers to as a gateway whose service is gone.
         moved_to: Where it sends requests on to, if anywhere.
     """
 
@@ -84,6 +85,7 @@ class Archive:
     headers: dict[str, str] = field(default_factory=dict)
     breaks_at: set[str] = field(default_factory=set)
     broken: int = 0
+    away_at: set[str] = field(default_factory=set)
     moved_to: str | None = None
 
     def breaks(self, dataset: pydicom.Dataset) -> bool:
@@ -135,7 +137,8 @@ def stow_archive() -> Iterator[Archive]:
             if archive.breaks(dataset):
                 self.close_connection = True
                 return
-            status = archive.take(dataset, success=200)
+            away = str(dataset.SOPInstanceUID) in archive.away_at
+            status = 502 if away else archive.take(dataset, success=200)
             answer = b"{}" if status == 200 else b""
             if archive.moved_to is not None:
                 status = 307

@@ -250,6 +250,21 @@ def test_an_object_that_breaks_its_connection_holds_up_no_other_and_is_given_up(
     assert "delivery_given_up" in caplog.text
 
 
+def test_an_object_that_a_gateway_has_no_answer_to_waits_behind_the_others(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    with stow_archive() as web:
+        web.away_at = {"2.25.107"}
+        node = Node(settings_for(tmp_path, StowDestination("web", f"http://127.0.0.1:{web.port}")))
+        uids = {uid for seed in (1, 2) for uid in finish_film(node, tmp_path, seed, 2)}
+        wait_until(lambda: {*web.uids} == uids - web.away_at)
+        wait_until(lambda: caplog.text.count("destination_away") > QUICK.attempts)
+        assert node.outbox.counts(DeliveryState.FAILED) == {}
+        web.away_at = set()
+        wait_until(lambda: done(node) == 2)
+        node.stop()
+        assert sorted(web.uids) == sorted(uids)
+
+
 def test_nothing_follows_an_archive_to_another_address(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setenv("ARCHIVE_TOKEN", "Bearer CANARY-TOKEN")

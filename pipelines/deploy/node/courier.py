@@ -61,7 +61,9 @@ class Courier(threading.Thread):
                     self._send(parcels)
                 else:
                     self._outbox.wait(self.destination, longest=_LOOK_SECONDS)
-            except AwayError:
+            except AwayError as away:
+                if away.at is not None:
+                    self._outbox.postpone(away.at)
                 self._wait(Reason.DESTINATION_AWAY)
             except Exception as error:  # noqa: BLE001 - a disk that is full now may not be so later
                 event("delivery_broken", level=logging.ERROR, error=type(error).__name__)

@@ -55,7 +55,7 @@ class Outbox:
     def due(self, destination: str, *, most: int) -> list[Parcel]:
         """Return what is to be sent to a destination now, what has been due longest first.
 
-        An object that was refused stands behind those that were not yet tried.
+        An object that was refused or put off stands behind those that were not yet tried.
 
         Args:
             destination: Its name.
@@ -129,6 +129,13 @@ class Outbox:
                 (state.value, attempts, due, reason.value, parcel.seq),
             )
         return given_up
+
+    def postpone(self, parcel: Parcel) -> None:
+        """Put an object behind the others that are due; it is not to blame, as far as we know."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE delivery SET due = ? WHERE seq = ?", (time.time(), parcel.seq)
+            )
 
     def counts(self, state: DeliveryState) -> Mapping[str, int]:
         """Return how many objects of a state there are, by destination."""

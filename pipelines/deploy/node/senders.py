@@ -42,7 +42,15 @@ _AWAY: frozenset[int] = frozenset(
 
 
 class AwayError(Exception):
-    """A destination does not answer, or not with an answer of a DICOM service."""
+    """A destination does not answer, or not with an answer of a DICOM service.
+
+    Args:
+        at: The object that it showed at; None if it showed before one was sent.
+    """
+
+    def __init__(self, at: Parcel | None = None) -> None:
+        super().__init__()
+        self.at = at
 
 
 class Sender(Protocol):
@@ -142,7 +150,7 @@ class _StoreSender:
         except ValueError:  # no accepted presentation context for its class
             return Reason.DESTINATION_REFUSED
         except (RuntimeError, OSError):  # it ended before this object
-            raise AwayError from None
+            raise AwayError(parcel) from None
         status = answer.get("Status")
         if status is None:
             return Reason.DESTINATION_AWAY
@@ -181,18 +189,12 @@ class _StowSender:
             return Reason.FILE_UNREADABLE
         try:
             answer = self._client.store_instances([dataset])
-        except requests.HTTPError as error:
-            if error.response is None or error.response.status_code in _AWAY:
-                raise AwayError from None
-            return Reason.DESTINATION_REFUSED
-        except requests.TooManyRedirects:
-            return Reason.DESTINATION_REFUSED
         except requests.RequestException as error:
-            if _stood(error):
-                return Reason.DESTINATION_AWAY
-            raise AwayError from None
+            return _why_not(error, parcel)
         except ValueError:  # an answer that is none of a DICOM service
-            raise AwayError from None
+            raise AwayError(parcel) from None
+        except Exception:  # noqa: BLE001 - what could be read and cannot be written
+            return Reason.FILE_UNREADABLE
         return Reason.DESTINATION_REFUSED if answer.get("FailedSOPSequence") else None
 
 
@@ -206,12 +208,28 @@ def _read(parcel: Parcel, *, stop_before_pixels: bool = False) -> pydicom.FileDa
     return dataset if whole else None
 
 
+def _why_not(error: requests.RequestException, parcel: Parcel) -> Reason:
+    """Say what a failed request means for its object.
+
+    Raises:
+        AwayError: If it means something for the destination instead.
+    """
+    if isinstance(error, requests.TooManyRedirects):
+        return Reason.DESTINATION_REFUSED
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        if error.response.status_code not in _AWAY:
+            return Reason.DESTINATION_REFUSED
+    elif _stood(error):
+        return Reason.DESTINATION_AWAY
+    raise AwayError(parcel) from None
+
+
 def _stood(error: requests.RequestException) -> bool:
     """Whether a request broke after its connection was made."""
-    if isinstance(error, requests.ReadTimeout):
-        return True
     cause = error.args[0] if error.args else None
-    return isinstance(cause, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError)
+    return isinstance(error, requests.ReadTimeout) or isinstance(
+        cause, urllib3.exceptions.ProtocolError | urllib3.exceptions.ReadTimeoutError
+    )
 
 
 def _from_environment(destination: str, variable: str) -> str:
