@@ -35,6 +35,7 @@ FILMS = {
     "mg": (sources.mg, 0),
     "chinese": (sources.of_a_chinese_name, 0),
 }
+PNEUMONIA = Classification("f", 1, "PNEUMONIA", 0.9, {"NORMAL": 0.1, "PNEUMONIA": 0.9}, True, 3.5)
 SEGMENT_NAMES = ("Radius", "Ulna", "finger-3")
 needs_validators = pytest.mark.skipif(
     bool(validators.MISSING), reason=f"not installed: {', '.join(validators.MISSING)}"
@@ -124,15 +125,23 @@ def test_objects_of_structures_are_valid(written, real, name):
 
 
 @needs_validators
-def test_a_report_of_structures_follows_its_template(written):
-    assert validators.template_errors(written["cr"][1][Kind.SR][0]) == []
+def test_reports_follow_their_template(tmp_path):
+    path = sources.write_source(tmp_path / "film.dcm", sources.cr)
+    structures = segmentation_of(path)
+    found, *_, not_found = structures.regions
+    records = (replace(structures, regions=(found, not_found)), PNEUMONIA)
+    made = [
+        write_all(path, tmp_path / type(record).__name__, record, kinds=kinds)[0][Kind.SR][0]
+        for record, kinds in zip(records, ((Kind.SEG, Kind.SR), (Kind.SR,)), strict=True)
+    ]
+    assert validators.template_errors(made) == []
 
 
 @needs_validators
 @pytest.mark.parametrize(
     "record",
     [
-        Classification("f", 1, "PNEUMONIA", 0.9, {"NORMAL": 0.1, "PNEUMONIA": 0.9}, True, 3.5),
+        PNEUMONIA,
         Classification("f", 0, "Übel=1", 0.5, {"Übel=1": 0.5, "x" * 70: 0.5}),
         AnomalyDetection("f", 3.25, True, False, 3.25),
     ],
@@ -162,7 +171,7 @@ def test_a_report_of_an_anomaly_follows_its_template(tmp_path):
     path = sources.write_source(tmp_path / "film.dcm", sources.dx_right)
     record = AnomalyDetection("f", 3.25, True, True, 3.25)
     objects, _ = write_all(path, tmp_path, record, kinds=(Kind.SR,))
-    assert validators.template_errors(objects[Kind.SR][0]) == []
+    assert validators.template_errors(objects[Kind.SR]) == []
 
 
 @pytest.mark.parametrize("name", [*FILMS, "real"])
