@@ -249,6 +249,14 @@ def test_compressed_arrays_that_are_damaged_are_refused(tmp_path):
     assert "cannot be read" in str(weights_complaint(path))
 
 
+def test_every_file_is_in_the_manifest_whatever_the_case_of_its_suffix(bundle):
+    for path in (bundle.configs / "inference.json", bundle.weights):
+        shutil.copy(path, path.with_name(f"other{path.suffix.upper()}"))
+    missing = {str(each).partition(":")[0] for each in check_untrusted(bundle)}
+    assert missing == {"configs/other.JSON", "models/other.PT"}
+    assert said(bundle) == []
+
+
 def test_plain_weights_pass(tmp_path):
     save_weights(torch.nn.Linear(2, 2), tmp_path / "model.pt")
     torch.save({"model": torch.nn.Linear(2, 2).state_dict()}, tmp_path / "other.PT")

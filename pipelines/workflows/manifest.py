@@ -111,7 +111,7 @@ def listable(root: Path) -> Iterator[str]:
     for folder, suffixes in _LISTED.items():
         for path in (root / folder).rglob("*"):
             hidden = path.name.startswith(".")
-            if path.suffix in suffixes and not hidden and not path.is_dir():
+            if path.suffix.lower() in suffixes and not hidden and not path.is_dir():
                 yield path.relative_to(root).as_posix()
 
 
