@@ -331,8 +331,14 @@ def test_a_stop_in_good_order_counts_as_no_start_of_a_film(settings, tmp_path, m
         return infer(self, batch)
 
     monkeypatch.setattr(stream.FilmStream, "_infer", wait)
-    node = Node(replace(settings, rules=(rule,), batch=BatchSettings(wait_seconds=0)))
-    assert send(node.dicom_port, films) == [0] * 9
+    settings = replace(settings, rules=(rule,), batch=BatchSettings(wait_seconds=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "load", lambda _: None)
+        patch.setattr(Worker, "run", lambda _: None)
+        node = Node(settings)
+        assert send(node.dicom_port, films) == [0] * 9
+        node.stop()
+    node = Node(settings)
     assert begun.wait(60)
     node._worker.stop()
     go_on.set()
