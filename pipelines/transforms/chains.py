@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from monai.transforms import CenterSpatialCropd, Compose, MapTransform
+from monai.transforms import CenterSpatialCropd, Compose, MapTransform, RandBiasFieldd
 
 from pipelines.transforms.augmentation import (
     RandBandGaind,
@@ -50,12 +50,21 @@ def radiograph_preprocessing(
     )
 
 
-def radiograph_augmentation(image_size: int, *, film_size: int = 224) -> Compose:
+def radiograph_augmentation(
+    image_size: int,
+    *,
+    film_size: int = 224,
+    zoom: Sequence[float] = (0.8, 1.25),
+    shading: float = 0.3,
+) -> Compose:
     """Preprocess as `radiograph_preprocessing`, changing position and look on the way.
 
     Args:
         image_size: Side of the network's square in pixels.
         film_size: Side of the square in which films are kept and changed, in pixels.
+        zoom: Smallest and largest zoom: below 1 a film gets a black border, above 1 it is cropped.
+        shading: Uneven exposure, as the heel effect and collimation leave it: largest coefficient
+            of a smooth field of factors.
 
     Returns:
         A chain with the same input and output as `radiograph_preprocessing`.
@@ -64,7 +73,8 @@ def radiograph_augmentation(image_size: int, *, film_size: int = 224) -> Compose
         [
             LoadRadiographd(keys="image"),
             ResizeSquared(keys="image", size=film_size),
-            RandPositiond(keys="image"),
+            RandPositiond(keys="image", zoom=zoom),
+            RandBiasFieldd(keys="image", degree=2, coeff_range=(-shading, shading), prob=0.3),
             RandBandGaind(keys="image"),
             RandTextured(keys="image"),
             RandGraind(keys="image"),
