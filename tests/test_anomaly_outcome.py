@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from anomaly_fixture import SIDE, made_films
+from bundle_fixture import quick_run
 from torch.utils.data import DataLoader
 
 from pipelines.datasets.anomaly import AnomalyDataset
@@ -19,6 +20,13 @@ from pipelines.training.evaluator import build_evaluator
 from pipelines.training.metrics import build_metric
 from pipelines.transforms.reconstruction import reconstruction_preprocessing
 from pipelines.workflows.anomaly_outcome import AnomalyOutcome
+
+
+@pytest.fixture(autouse=True)
+def without_pictures():
+    """Other tests look at the pictures; here they would take most of the time."""
+    with quick_run():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from bundle_fixture import quick_run
 
 from pipelines.errors import ConfigurationError
 from pipelines.files import write_csv, write_json
@@ -20,6 +21,13 @@ METRICS = {
     "n": 3,
     "metrics": {"auroc": {"value": 0.9, "low": 0.8, "high": None}},
 }
+
+
+@pytest.fixture(autouse=True)
+def without_pictures():
+    """Other tests look at the pictures; here they would take most of the time."""
+    with quick_run():
+        yield
 
 
 def write_run(folder, *, metrics=METRICS, config=None, films=("a.png", "b.png", "c.png")):

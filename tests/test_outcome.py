@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from bundle_fixture import quick_run
 from monai.handlers import ValidationHandler
 from PIL import Image
 from torch import nn
@@ -44,6 +45,13 @@ class Films:
 
     def split(self, name):
         return self.items
+
+
+@pytest.fixture(autouse=True)
+def without_pictures():
+    """Other tests look at the pictures; here they would take most of the time."""
+    with quick_run():
+        yield
 
 
 def write_films(folder, *, classes, count=30):

@@ -44,14 +44,7 @@ def test_other_programs_keep_their_hook():
     assert sys.excepthook is before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "last"),
-    [
-        ([], "plainfilm: error (dataset_layout): expected the folder of a data set"),
-        (["--data#requires", "test"], "plainfilm: error (internal): TypeError: "),
-    ],
-)
-def test_a_bundle_run_ends_with_the_cause(tmp_path, arguments, last):
+def test_a_bundle_run_ends_with_the_cause(tmp_path):
     configs = tmp_path / "made_up" / "configs"
     configs.mkdir(parents=True)
     (configs / "metadata.json").write_text("{}")
@@ -66,9 +59,8 @@ def test_a_bundle_run_ends_with_the_cause(tmp_path, arguments, last):
     }
     (configs / "train.json").write_text(json.dumps(config))
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/train.json"]
-    said = subprocess.run(
-        [*command, *arguments], cwd=configs.parent, capture_output=True, text=True, check=False
-    )
+    said = subprocess.run(command, cwd=configs.parent, capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert "Traceback" in said.stderr
+    last = "plainfilm: error (dataset_layout): expected the folder of a data set"
     assert said.stderr.splitlines()[-1].startswith(last), said.stderr[-400:]

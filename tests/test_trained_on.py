@@ -5,10 +5,18 @@ import logging
 
 import numpy as np
 import pytest
+from bundle_fixture import quick_run
 from test_outcome import finish, make
 
 from pipelines.errors import ConfigurationError
 from pipelines.evaluation.trained_on import FILE_NAME, TrainedOn
+
+
+@pytest.fixture(autouse=True)
+def without_pictures():
+    """Other tests look at the pictures; here they would take most of the time."""
+    with quick_run():
+        yield
 
 
 def write(folder, names):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,22 +15,11 @@ from process_fixture import Command, run_command
 from pipelines.workflows.bundle import Bundle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Bundle:
     return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
-
-
-def command(*arguments: object, module: str = "pipelines") -> list[str]:
-    return [sys.executable, "-m", module, *map(str, arguments)]
-
-
-def run(command: list[str], cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
-    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -47,7 +35,8 @@ def test_a_mixed_folder_is_accounted_for_without_patient_data(bundle, tmp_path):
     cut = write_dicom(films / "cut.dcm", seed=2, **canary)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     (films / "notes.txt").write_text("CANARYNAME was here")
-    done = run(command("predict", bundle.root, films, output))
+    command = [sys.executable, "-m", "pipelines", "predict", bundle.root, films, output]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
     assert [row["filename"] for row in rows(output / "predictions.csv")] == ["below/good.dcm"]
     reasons = {row["filename"]: row["reason"] for row in rows(output / "failures.csv")}
@@ -98,7 +87,7 @@ def test_the_bundle_run_does_what_the_verb_does(bundle, tmp_path):
     configuration = bundle.configs / "inference.json"
     arguments = ["--config_file", configuration, "--bundle_root", bundle.root]
     arguments += ["--dataset_dir", films, "--output_dir", tmp_path / "run"]
-    direct = run(command("run", *arguments, module="monai.bundle"), cwd=tmp_path)
+    direct = run_command("run", *arguments, module="monai.bundle", cwd=tmp_path)
     assert direct.returncode == 0, direct.stderr
     for table in ("predictions.csv", "failures.csv", "contact_sheet.png"):
         assert (tmp_path / "run" / table).read_bytes() == (tmp_path / "verb" / table).read_bytes()
