@@ -12,7 +12,6 @@ from pipelines.deploy.node.settings import BatchSettings, Rule
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.batch import predict_folder
 from pipelines.workflows.bundle import Bundle
-from pipelines.workflows.check import check_bundle
 from pipelines.workflows.manifest import (
     MANIFEST,
     RENEW,
@@ -98,8 +97,9 @@ def test_the_message_names_the_file(bundle, tmp_path, how):
         path.unlink()
     else:
         path.write_bytes(path.read_bytes() + b" ")
-    found = [str(each) for each in check_bundle(bundle) if RENEW in str(each)]
+    found = [str(each) for each in manifest_problems(bundle)]
     assert len(found) == 1
+    assert RENEW in found[0]
     assert found[0].startswith(path.relative_to(bundle.root).as_posix())
     with pytest.raises(ConfigurationError, match="expected the file that manifest"):
         verify_manifest(bundle)

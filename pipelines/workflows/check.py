@@ -128,7 +128,8 @@ class _Checker:
             if not nearest(overlay.stem, absent):
                 self.found += self._overlay_problems(overlay.name)
         self.check_run(Kind.INFERENCE, (), {})
-        if (self.bundle.root / MANIFEST).exists():
+        # A mistake says more than that its file differs from the manifest, which follows from it.
+        if not self.found and (self.bundle.root / MANIFEST).exists():
             self.found += manifest_problems(self.bundle)
 
     def _overlay_problems(self, overlay: str) -> list[Problem]:
