@@ -27,12 +27,13 @@ TINY = {
     "init_features": 8,
     "growth_rate": 4,
 }
+TINY_NETWORK = {"_target_": "monai.networks.nets.DenseNet", **TINY}
 
 
 def write_tiny_bundle(root: Path, *, seed: int = 0, bias: float = 0.0) -> Bundle:
     """Write a bundle like the shipped one, with a network of a few layers and 32-pixel films."""
     configuration = json.loads((SHIPPED / "configs" / "inference.json").read_text("utf-8"))
-    configuration["network_def"] = {"_target_": "monai.networks.nets.DenseNet", **TINY}
+    configuration["network_def"] = TINY_NETWORK
     configuration |= {"image_size": 32, "device": "$torch.device('cpu')"}
     configuration["engine"]["batch_size"] = 4
     (root / "configs").mkdir(parents=True)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pytest
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from pipelines.deploy.node.events import quiet_libraries
+from pipelines.deploy.node.prediction import Worker
 from pipelines.deploy.node.settings import DicomSettings, HttpSettings, LimitSettings
 
 LISTEN = DicomSettings(port=0, timeout_seconds=20)
@@ -31,6 +33,12 @@ def wait_until(holds: Callable[[], object], seconds: float = 240) -> None:
     while not holds():
         assert time.monotonic() < end, "the state that was waited for never came"
         time.sleep(0.01)
+
+
+def predict_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Let nodes take films and leave them in the queue."""
+    patch.setattr(Worker, "load", lambda _: None)
+    patch.setattr(Worker, "run", lambda _: None)
 
 
 def free_port() -> int:

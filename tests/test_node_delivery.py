@@ -22,6 +22,7 @@ from node_fixture import (
     associate,
     dicom_archive,
     free_port,
+    predict_nothing,
     send,
     stow_archive,
     wait_until,
@@ -30,7 +31,6 @@ from node_fixture import (
 from pipelines.deploy.node.films import MadeObject
 from pipelines.deploy.node.inbox import ReceiptState, Source
 from pipelines.deploy.node.outbox import back_off
-from pipelines.deploy.node.prediction import Worker
 from pipelines.deploy.node.service import Node
 from pipelines.deploy.node.settings import (
     DeliverySettings,
@@ -52,8 +52,7 @@ QUICK = DeliverySettings(3, 0.05, 0.2, 10)
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
 
 
 @pytest.fixture

@@ -17,7 +17,16 @@ import numpy as np
 import pydicom
 import pytest
 from bundle_fixture import one_torch_thread, write_dicom, write_tiny_bundle
-from node_fixture import LISTEN, NO_FACE, ROOM, associate, line_that_breaks, send, wait_until
+from node_fixture import (
+    LISTEN,
+    NO_FACE,
+    ROOM,
+    associate,
+    line_that_breaks,
+    predict_nothing,
+    send,
+    wait_until,
+)
 
 from pipelines.deploy.node import prediction
 from pipelines.deploy.node.prediction import Worker
@@ -164,8 +173,7 @@ def changed(path: Path, name: str, **attributes: object) -> Path:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom says that the UID is wrong
 def test_each_refusal_has_its_status(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
     (film, other) = write_films(tmp_path / "films", 2)
     pixels = bytes(len(pydicom.dcmread(film).PixelData))
     bad = changed(film, "bad.dcm", SOPInstanceUID="1.2.3/../../x")
@@ -198,8 +206,7 @@ def test_an_object_beyond_the_limit_is_cut_off_and_the_node_goes_on(
     settings, tmp_path, monkeypatch, caplog
 ):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
     (film,) = write_films(tmp_path / "films", 1)
     side = 1200
     huge = changed(
@@ -228,8 +235,7 @@ def test_an_association_that_drops_half_way_leaves_nothing(
     settings, tmp_path, monkeypatch, caplog, after
 ):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
     (film,) = write_films(tmp_path / "films", 1)
     big = changed(
         film,
@@ -333,8 +339,7 @@ def test_a_stop_in_good_order_counts_as_no_start_of_a_film(settings, tmp_path, m
     monkeypatch.setattr(stream.FilmStream, "_infer", wait)
     settings = replace(settings, rules=(rule,), batch=BatchSettings(wait_seconds=0))
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "load", lambda _: None)
-        patch.setattr(Worker, "run", lambda _: None)
+        predict_nothing(patch)
         node = Node(settings)
         assert send(node.dicom_port, films) == [0] * 9
         node.stop()
@@ -383,8 +388,7 @@ def test_a_film_of_another_rule_has_its_turn_while_others_keep_coming(
     films[3] = changed(films[3], "hand.dcm", BodyPartExamined="HAND")
     settings = replace(settings, rules=(chest, hand))
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "load", lambda _: None)
-        patch.setattr(Worker, "run", lambda _: None)
+        predict_nothing(patch)
         node = Node(settings)
         assert send(node.dicom_port, films) == [0] * 20
         node.stop()
@@ -487,8 +491,7 @@ def test_a_client_that_falls_silent_within_a_film_is_let_go_and_logged(
     settings, tmp_path, monkeypatch, caplog
 ):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
     (film,) = write_films(tmp_path / "films", 1)
     node = Node(replace(settings, dicom=replace(LISTEN, timeout_seconds=1)))
     association = associate(node.dicom_port, [film])
@@ -510,8 +513,7 @@ def test_a_client_that_falls_silent_within_a_film_is_let_go_and_logged(
     ],
 )
 def test_a_client_that_speaks_no_dicom_harms_nobody(settings, monkeypatch, capfd, said):
-    monkeypatch.setattr(Worker, "load", lambda _: None)
-    monkeypatch.setattr(Worker, "run", lambda _: None)
+    predict_nothing(monkeypatch)
     node = Node(settings)
     with socket.create_connection(("127.0.0.1", node.dicom_port)) as rude:
         rude.sendall(said)

@@ -80,7 +80,7 @@ def page(
     ]
     after = [data_card(sources), sections.about(sources)]
     small = _thumbnails(cases, drawn, thumbnails() if thumbnails else {})
-    style, script = _static("report.css"), _static("report.js")
+    style, script = _static("report.css"), _static("theme.js") + _static("report.js")
     return _filled(
         {
             "policy": _policy(style, script),

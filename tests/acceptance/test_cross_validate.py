@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bundle_fixture import quick_run
+from bundle_fixture import TINY_NETWORK, quick_run
 from process_fixture import Command
 
 from pipelines.cli import main
@@ -17,15 +17,7 @@ from pipelines.workflows.run import open_dataset
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHEST = {
-    "network_def": {
-        "_target_": "monai.networks.nets.DenseNet",
-        "spatial_dims": 2,
-        "in_channels": 1,
-        "out_channels": 1,
-        "block_config": [1, 1],
-        "init_features": 8,
-        "growth_rate": 4,
-    },
+    "network_def": TINY_NETWORK,
     "image_size": 32,
     "batch_size": 4,
     "train.trainer.max_epochs": 2,

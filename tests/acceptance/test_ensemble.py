@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from bundle_fixture import quick_run
+from bundle_fixture import TINY_NETWORK, quick_run
 from scipy.special import expit, logit, softmax
 from torch import nn
 
@@ -17,15 +17,6 @@ from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.trained_on import TrainedOn
 from pipelines.networks.ensemble import Ensemble
 
-NETWORK = {
-    "_target_": "monai.networks.nets.DenseNet",
-    "spatial_dims": 2,
-    "in_channels": 1,
-    "out_channels": 1,
-    "block_config": [1, 1],
-    "init_features": 8,
-    "growth_rate": 4,
-}
 SETTINGS = {
     **{"image_size": 32, "batch_size": 4, "num_workers": 0, "device": "cpu"},
     "train.trainer.max_epochs": 1,
@@ -65,11 +56,11 @@ def films(tmp_path_factory):
 def runs(films, tmp_path_factory):
     """Two networks on one split, and one of them on another fold."""
     folder = tmp_path_factory.mktemp("runs")
-    deeper = NETWORK | {"block_config": [1, 2]}
+    deeper = TINY_NETWORK | {"block_config": [1, 2]}
     made = {
-        "first": {"network_def": NETWORK},
+        "first": {"network_def": TINY_NETWORK},
         "deeper": {"network_def": deeper},
-        "fold": {"network_def": NETWORK, "data.fold": 0, "data.folds": 2},
+        "fold": {"network_def": TINY_NETWORK, "data.fold": 0, "data.folds": 2},
     }
     for name, own in made.items():
         given = ("train", BUNDLE, "--data", films, "--output", folder / name)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pydicom
 import pytest
 import torch
-from bundle_fixture import quick_run
+from bundle_fixture import TINY_NETWORK, quick_run
 from dataset_fixture import make_images
 from process_fixture import Command, run_command
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -23,17 +23,8 @@ from pipelines.datasets.phantoms import write_samples
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUNDLE = CHECKOUT / "bundles" / "pneumonia_classification"
-SMALL_NETWORK = {
-    "_target_": "monai.networks.nets.DenseNet",
-    "spatial_dims": 2,
-    "in_channels": 1,
-    "out_channels": 1,
-    "block_config": [1, 1],
-    "init_features": 8,
-    "growth_rate": 4,
-}
 SMALL = {
-    "network_def": SMALL_NETWORK,
+    "network_def": TINY_NETWORK,
     "image_size": 32,
     "batch_size": 4,
     "num_workers": 0,

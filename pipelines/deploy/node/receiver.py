@@ -16,8 +16,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from pipelines.deploy.node.events import event as log_event
 from pipelines.deploy.node.inbox import Inbox, Receipt, ReceiptState, Source
 from pipelines.deploy.node.metrics import Metrics
-from pipelines.deploy.node.senders import server_context
 from pipelines.deploy.node.settings import DicomSettings
+from pipelines.deploy.node.tls import server_context
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.ingest.dicom_kind import RADIOGRAPHS, Syntax
 

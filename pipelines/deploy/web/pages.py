@@ -5,7 +5,12 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import Response
 
+import pipelines.reports
+
 _STATIC = Path(__file__).parent / "static"
+_THEME = Path(pipelines.reports.__file__).parent / "static" / "theme.js"
+"""Light and dark, as on the pages of reports."""
+
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -20,7 +25,7 @@ def page_router() -> APIRouter:
     Each file has a route of its own, so that no name in a request ever becomes a path.
     """
     router = APIRouter(include_in_schema=False)
-    for path in sorted(_STATIC.iterdir()):
+    for path in (*sorted(_STATIC.iterdir()), _THEME):
         if path.suffix in _TYPES:
             route = "/" if path.name == INDEX else f"/static/{path.name}"
             router.add_api_route(

@@ -300,19 +300,6 @@
     document.querySelector(`[data-open="${opener}"]`)?.focus();
   });
 
-  // Light and dark.
-  const theme = find("theme");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-  const sayTheme = () => theme.setAttribute("aria-pressed", String(isDark()));
-  theme.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    sayTheme();
-  });
-  dark.addEventListener("change", sayTheme);
-  sayTheme();
-  theme.hidden = false;
-
   // On paper: what was folded is open, and more rows than on a page of the screen.
   window.addEventListener("beforeprint", () => {
     for (const each of document.querySelectorAll("details")) each.open = true;

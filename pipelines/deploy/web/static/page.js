@@ -1,3 +1,4 @@
+import "./theme.js";
 import { describe, facts, make, refusal } from "./answer.js";
 import { drawRamp, parseView, Viewer } from "./viewer.js";
 
@@ -244,17 +245,6 @@ find("save").addEventListener("click", () => {
 });
 
 // The page.
-const theme = find("theme");
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-const sayTheme = () => theme.setAttribute("aria-pressed", String(isDark()));
-theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  sayTheme();
-});
-dark.addEventListener("change", sayTheme);
-sayTheme();
-
 const tasks = {};
 const sayTask = () => { find("task").textContent = tasks[find("bundle").value] ?? ""; };
 find("bundle").addEventListener("change", () => {
