@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.deploy.node.traits import Traits
 from pipelines.errors import InputError, Outcome, Reason
+from pipelines.files import sha256
 from pipelines.ingest.dicom import DicomHeader, inspect_dicom
 from pipelines.ingest.dicom_elements import UNDEFINED
 from pipelines.ingest.dicom_kind import Syntax
@@ -58,7 +59,7 @@ def inspect_arrival(path: Path, *, calling_ae: str = "", announced: str | None =
     except InputError as damage:
         if damage.reason.outcome is Outcome.SKIPPED:
             raise
-        content = _hash(path, 0, None)
+        content = sha256(path)
         key = content if announced is None else key_of(announced)
         return Arrival(key, content, 1, Traits(calling_ae=calling_ae), damage)
     check_uid(header.sop_instance_uid)
@@ -111,7 +112,7 @@ def _code(header: DicomHeader, keyword: str) -> str:
 def _pixels(path: Path, header: DicomHeader) -> str:
     """Hash the encoded pixels, so that a corrected header does not make another film."""
     if header.syntax is Syntax.DEFLATED:
-        return _hash(path, 0, None)
+        return sha256(path)
     length = header.pixel_data.length
     return _hash(path, header.pixel_data.start, None if length == UNDEFINED else length)
 
