@@ -1,10 +1,10 @@
-# Three targets; each makes its own virtual environment from nothing when it is missing or old.
+# Each target makes its own virtual environment from nothing when it is missing or old.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test check benchmark clean
 
 demo: $(READY)
 	$(BIN)/python -m pipelines.demo
@@ -18,6 +18,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 0 tests/test_layers.py
 	$(BIN)/python -m pipelines check
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/all.py
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	$(if $(NEW_ENOUGH),,$(error plainfilm needs Python 3.11 or newer; name one: make PYTHON=/path/to/python3.11))

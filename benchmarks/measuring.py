@@ -7,6 +7,7 @@ table of all (`make benchmark`).
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -138,7 +139,7 @@ def machine() -> dict[str, object]:
     found = {name: _version(name) for name in LIBRARIES}
     return {
         "processor": _processor(),
-        "cores": torch.get_num_threads(),
+        "cores": _cores(),
         "accelerator": gpu,
         "system": platform.system(),
         "python": platform.python_version(),
@@ -153,6 +154,13 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """How many cores this process may use, however many threads it was told to use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str:
