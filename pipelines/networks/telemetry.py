@@ -6,7 +6,7 @@ _SENDER = "openvino_telemetry"
 
 
 def switch_off_telemetry() -> None:
-    """Keep OpenVINO, its converter and NNCF from sending anything: call it before they are imported.
+    """Keep OpenVINO, its converter and NNCF from sending anything; call it before their import.
 
     All three send through the package `openvino_telemetry` and do without where it cannot be
     imported. Unlike a file in the home folder, which is how it is switched off for a user, this
