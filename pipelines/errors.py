@@ -55,6 +55,7 @@ class Reason(StrEnum):
     WEIGHTS_MISMATCH = "weights_mismatch"
     MANIFEST_MISMATCH = "manifest_mismatch"
     OUTPUT_UNWRITABLE = "output_unwritable"
+    OUTPUT_IN_USE = "output_in_use"
     NOT_FINITE = "not_finite"
     INTERNAL = "internal"
 

@@ -26,6 +26,7 @@ from pipelines.inference import batch, stream
 from pipelines.inference.batch import predict_folder
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME
+from pipelines.inference.lock import locked
 from pipelines.labels import PNEUMONIA_CLASSES
 from pipelines.workflows.bundle import Bundle
 
@@ -385,3 +386,15 @@ def test_a_chain_that_does_not_fit_fails_once_and_not_for_every_film(bundle, fil
     error = refusal(bundle, films, tmp_path / "o", **{"preprocessing::image_size": 1})
     assert error.reason is Reason.CONFIGURATION
     assert not (tmp_path / "o" / JOURNAL_NAME).exists()
+
+
+def test_a_second_run_on_one_output_is_refused_and_harms_nothing(bundle, films, tmp_path):
+    output = tmp_path / "out"
+    with locked(output):
+        (output / ".writing-half").touch()
+        with pytest.raises(RunError) as raised:
+            predict(bundle, films, output)
+        assert raised.value.reason is Reason.OUTPUT_IN_USE
+        assert (output / ".writing-half").exists(), "it may be what the first run writes"
+    assert predict(bundle, films, output)["predicted"] == 11
+    assert not list(output.glob(".lock*"))

@@ -20,6 +20,7 @@ from pipelines.inference.engine import TorchEngine
 from pipelines.inference.fingerprint import fingerprint
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
+from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
@@ -159,10 +160,11 @@ class BatchPredictor:
         Raises:
             PlainfilmError: If input, output, weights or configuration are wrong.
         """
-        with one_thread_an_operation(enabled=self.engine.at_once > 1):
-            return self._run()
+        at_once = self.engine.at_once > 1
+        with locked(self.output) as lock, one_thread_an_operation(enabled=at_once):
+            return self._run(lock)
 
-    def _run(self) -> Mapping[str, Any]:
+    def _run(self, lock: FolderLock) -> Mapping[str, Any]:
         started = time.monotonic()
         check_writable(self.output)
         about = self._about()
@@ -187,7 +189,7 @@ class BatchPredictor:
         kept = ThumbnailFile(self.output, anew=not len(journal))
 
         reading = time.monotonic()
-        predicted = self._predict(todo, journal)
+        predicted = self._predict(todo, journal, lock=lock)
         for film, prepared, record in progress(predicted, "predicting", total=len(todo)):
             records[film.position] = record
             if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
@@ -237,9 +239,12 @@ class BatchPredictor:
             _log.warning("going on with an earlier run that handled %d films", len(journal))
         return journal
 
-    def _predict(self, todo: Sequence[_Film], journal: Journal) -> Iterator[Answer[_Film]]:
+    def _predict(
+        self, todo: Sequence[_Film], journal: Journal, *, lock: FolderLock
+    ) -> Iterator[Answer[_Film]]:
         """Read and predict films, and hand them out once they stand in the journal."""
         for answers in self.stream().predict(lambda film: self.dataset.load(film.item), todo):
+            lock.require()
             with output_errors():
                 journal.add(Entry(film.item.frame, film.stamp, r) for film, _, r in answers)
             yield from answers
