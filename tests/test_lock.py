@@ -66,16 +66,20 @@ def test_of_another_machine_only_a_lock_without_a_beat_is_taken_over(tmp_path):
     beat.join()
 
 
+def require_until_lost(lock: FolderLock) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lock.require()
+        time.sleep(0.01)
+
+
 def test_a_holder_that_was_taken_over_stops_and_leaves_the_lock(tmp_path):
     lock = FolderLock(tmp_path, beat_seconds=0.01)
     lock.acquire()
     lock.require()
     elsewhere(tmp_path)
-    deadline = time.monotonic() + 20
     with pytest.raises(RunError, match="node7"):
-        while time.monotonic() < deadline:
-            lock.require()
-            time.sleep(0.01)
+        require_until_lost(lock)
     lock.release()
     assert json.loads((tmp_path / LOCK_NAME).read_text("utf-8"))["token"] == "t"
 

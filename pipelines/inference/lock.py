@@ -79,13 +79,13 @@ class FolderLock:
     def _take_over(self) -> None:
         holder = self._read()
         if self._lives(holder):
-            raise _in_use(holder)
+            raise RunError(Reason.OUTPUT_IN_USE, _in_use(holder))
         _log.warning("taking over OUTPUT from a process that ended without giving it back")
         self._write()
         time.sleep(_SETTLE_SECONDS)
         holder = self._read()
         if not self._is_mine(holder):
-            raise _in_use(holder)
+            raise RunError(Reason.OUTPUT_IN_USE, _in_use(holder))
 
     def release(self) -> None:
         """Give the lock back, unless somebody else has taken it over."""
@@ -104,7 +104,7 @@ class FolderLock:
                 that was stopped for minutes.
         """
         if self._lost:
-            raise _in_use(self._read())
+            raise RunError(Reason.OUTPUT_IN_USE, _in_use(self._read()))
 
     def _create(self) -> bool:
         try:
@@ -181,12 +181,11 @@ def locked(folder: Path) -> Iterator[FolderLock]:
         lock.release()
 
 
-def _in_use(holder: Mapping[str, Any]) -> RunError:
-    return RunError(
-        Reason.OUTPUT_IN_USE,
+def _in_use(holder: Mapping[str, Any]) -> str:
+    return (
         "expected an output folder that no other run writes to, got one that process "
         f"{holder.get('pid', '?')} on {str(holder.get('host', '?'))!r} is at; wait for it, end it, "
-        "or choose another OUTPUT",
+        "or choose another OUTPUT"
     )
 
 
