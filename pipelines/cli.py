@@ -22,7 +22,8 @@ EXIT_STATUS = """exit status:
   1  an error of plainfilm or of the machine, or films that cannot be read
   2  wrong use, configuration or layout of a data set
   3  done, but some inputs failed, or the split leaks
-  130  stopped by Ctrl-C"""
+  130  stopped by Ctrl-C
+  143  told to end by SIGTERM"""
 
 
 class _Parser(argparse.ArgumentParser):

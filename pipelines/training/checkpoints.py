@@ -3,6 +3,7 @@
 import logging
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -11,6 +12,7 @@ from torch import nn
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.files import whole_file
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.stopping import go_on_within_epoch, state_within_epoch, stop_request
 from pipelines.training.trainer import RadiographTrainer
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Checkpoints:
     `last.pt` resumes everything: weights, averaged weights, optimizer, schedule, loss scaler,
     epoch, and the best metric with its epoch, from which early stopping follows. Random numbers are
     a function of seed and epoch, so they have no state to keep.
+    Where the process is told to end, `last.pt` is written within the epoch too, see `stopping`.
     `best.pt` holds the validated network's state dict alone. Attach it behind the handler that
     validates.
 
@@ -44,9 +47,11 @@ class Checkpoints:
         self.evaluator = evaluator
 
     def attach(self, engine: Engine) -> None:
-        """Register for the trainer's start and for the end of its epochs."""
+        """Register for the trainer's start, its end, and what a checkpoint may stand behind."""
         engine.add_event_handler(Events.STARTED, self.resume)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.stop_if_asked)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self.done)
 
     def resume(self, trainer: RadiographTrainer) -> None:
         """Restore what `last.pt` holds, if there is one.
@@ -54,6 +59,7 @@ class Checkpoints:
         Raises:
             RunError: If the file does not fit this run.
         """
+        stop_request.training = True
         path = self.directory / "last.pt"
         if not path.is_file():
             return
@@ -80,19 +86,54 @@ class Checkpoints:
         self.evaluator.state.epoch = state["validated_epoch"]
         self.evaluator.metric_cmp_fn.highest = state["highest_metric"]
         logger.info("Going on after epoch %d of %d", state["epoch"], trainer.state.max_epochs)
+        within = state.get("within_epoch")
+        if within is not None:
+            logger.info("and %d batches of the next one", within["batches"])
+            go_on_within_epoch(trainer, within)
 
     def save(self, trainer: RadiographTrainer) -> None:
         """Write `best.pt` if this epoch is the best so far, then `last.pt`."""
-        seen = self.evaluator.state
-        if seen.best_metric_epoch == trainer.state.epoch:
+        if self.evaluator.state.best_metric_epoch == trainer.state.epoch:
             save_state(self.evaluator.network, self.directory / "best.pt")
+        self._write(trainer, epoch=int(trainer.state.epoch))
+        if stop_request.asked:
+            logger.info("Told to end: epoch %d is kept", trainer.state.epoch)
+            stop_request.end()
+
+    def stop_if_asked(self, trainer: RadiographTrainer) -> None:
+        """End the process behind this batch if it was told to, with `last.pt` as of now."""
+        if not stop_request.asked:
+            return
+        within = state_within_epoch(trainer)
+        if within is None:
+            return
+        self._write(trainer, epoch=int(trainer.state.epoch) - 1, within_epoch=within)
+        logger.info(
+            "Told to end: %d batches of epoch %d are kept", within["batches"], trainer.state.epoch
+        )
+        stop_request.end()
+
+    def done(self, _trainer: Engine) -> None:
+        """There is nothing left to keep that is not in a file."""
+        stop_request.training = False
+
+    def _write(
+        self,
+        trainer: RadiographTrainer,
+        *,
+        epoch: int,
+        within_epoch: dict[str, Any] | None = None,
+    ) -> None:
+        """Write `last.pt` as of `epoch` whole epochs, and what was done of the next one."""
+        seen = self.evaluator.state
         state = {
             "network": trainer.network.state_dict(),
             "average": trainer.average.state_dict() if trainer.average is not None else None,
             "optimizer": trainer.optimizer.state_dict(),
             "scaler": trainer.loss_scaler.state_dict(),
             "lr_scheduler": trainer.lr_scheduler.state_dict() if trainer.lr_scheduler else None,
-            "epoch": int(trainer.state.epoch),
+            "epoch": epoch,
+            "within_epoch": within_epoch,
             "best_metric": float(seen.best_metric),
             "highest_metric": float(self.evaluator.metric_cmp_fn.highest),
             "best_metric_epoch": int(seen.best_metric_epoch),

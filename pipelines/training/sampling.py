@@ -38,6 +38,10 @@ class EpochSampler(Sampler[Draw]):
         weights: Gives one weight a film, such as `LookWeights`; films are then drawn in
             proportion, whatever `balance` says.
         seed: Seed of the run.
+
+    Attributes:
+        epoch: Number of the epoch that is drawn.
+        first: Draws of it that are left out: those before which the run was told to end.
     """
 
     def __init__(
@@ -56,18 +60,20 @@ class EpochSampler(Sampler[Draw]):
         self.weights = weights
         self.seed = seed
         self.epoch = 0
+        self.first = 0
 
     def __len__(self) -> int:
-        """Return the number of draws in an epoch."""
+        """Return the number of draws in a whole epoch."""
         return self.films
 
     def __iter__(self) -> Iterator[Draw]:
-        """Draw the epoch numbered `self.epoch`."""
+        """Draw the epoch numbered `self.epoch`, from its draw `self.first` on."""
         random = np.random.default_rng([self.seed, self.epoch])
         count = self.films
         order = self._order(random) if count else np.arange(0)
         seeds = random.integers(0, 2**32, size=count, dtype=np.uint64)
-        return iter([Draw(int(i), int(s)) for i, s in zip(order, seeds, strict=True)])
+        draws = [Draw(int(i), int(s)) for i, s in zip(order, seeds, strict=True)]
+        return iter(draws[self.first :])
 
     def _order(self, random: np.random.Generator) -> Places:
         if self.weights is not None:

@@ -40,6 +40,7 @@ class RadiographTrainer(SupervisedTrainer):
     average: AveragedModel | None
     max_grad_norm: float | None
     grad_norm: float
+    mean_loss: Average
     use_amp: bool
     loss_scaler: torch.amp.GradScaler
 
@@ -174,7 +175,8 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.average = average
     trainer.max_grad_norm = max_grad_norm
     trainer.grad_norm = float("nan")
-    Average(output_transform=_loss_of).attach(trainer, "train_loss")
+    trainer.mean_loss = Average(output_transform=_loss_of)
+    trainer.mean_loss.attach(trainer, "train_loss")
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
     for handler in train_handlers:
         handler.attach(trainer)

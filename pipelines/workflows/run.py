@@ -23,6 +23,7 @@ def train(
     """Train a bundle.
 
     The same command given again after a kill goes on where the run was, with or without `resume`.
+    SIGTERM ends the process with status 143 behind a checkpoint, see `training.stopping`.
 
     Args:
         bundle: What to train.
@@ -49,7 +50,10 @@ def train(
                 f"{runs.parent.name}/{runs.name}; leave out --resume to begin one",
             )
         output_dir = waiting[0]
-    return _run(bundle, data=data, output_dir=output_dir, overlays=overlays, overrides=given)
+    from pipelines.training.stopping import stop_request
+
+    with stop_request.heeded():
+        return _run(bundle, data=data, output_dir=output_dir, overlays=overlays, overrides=given)
 
 
 def evaluate(

@@ -1,0 +1,154 @@
+"""Ending a run that is told to end: SIGTERM keeps what was trained so far, within the epoch too.
+
+Batch systems and clouds send SIGTERM before they take a machine away, and kill what is left some
+seconds or minutes later. A run that is told so writes a checkpoint behind the batch it is at and
+ends with the status 143; started again, it goes on behind that batch, and ends as if it had never
+been disturbed.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import torch
+from ignite.engine import Engine, Events
+from torch.utils.data import DataLoader
+
+from pipelines.training.sampling import EpochSampler
+from pipelines.training.trainer import RadiographTrainer
+
+logger = logging.getLogger(__name__)
+
+STOPPED = 128 + signal.SIGTERM
+"""Exit status of a process that ended because it was told to."""
+
+GRACE_SECONDS = 90.0
+"""How long a checkpoint may take; what has none by then ends with the one before.
+
+SageMaker kills 120 seconds after SIGTERM, and what is written still has to be copied.
+"""
+
+
+class StopRequest:
+    """Whether this process has been told to end, and whether there is something to keep first.
+
+    Attributes:
+        asked: Whether it has been told.
+        training: Whether a trainer is running that will look.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.training = False
+        self._grace_seconds = GRACE_SECONDS
+
+    @contextmanager
+    def heeded(self, *, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
+        """Let SIGTERM end the process by `SystemExit` of status 143 while the block runs.
+
+        During training that waits for a checkpoint, at most `grace_seconds`.
+
+        Args:
+            grace_seconds: How long the checkpoint may take.
+
+        Yields:
+            Nothing. In another thread than the main one signals are left as they are.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self.asked = self.training = False
+        self._grace_seconds = grace_seconds
+        before = signal.signal(signal.SIGTERM, self._take)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            self.asked = self.training = False
+
+    def end(self) -> NoReturn:
+        """End the process by an exception, so that half-written files are removed.
+
+        Raises:
+            SystemExit: Always, with status 143.
+        """
+        raise SystemExit(STOPPED)
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.training:
+            self.end()
+        if not self.asked:
+            self.asked = True
+            # A batch or a validation that takes too long: every file is whole or not there.
+            timer = threading.Timer(self._grace_seconds, os._exit, [STOPPED])
+            timer.daemon = True
+            timer.start()
+
+
+stop_request = StopRequest()
+"""That of this process."""
+
+
+def state_within_epoch(trainer: RadiographTrainer) -> dict[str, Any] | None:
+    """Return what a checkpoint needs beside its usual content to go on within an epoch.
+
+    Args:
+        trainer: Between two batches.
+
+    Returns:
+        Numbers and tensors; None where the epoch cannot be continued at this batch: gradients are
+        being summed, it is the last one, or films are drawn by another sampler than ours.
+    """
+    done = _batches_done(trainer)
+    loader = trainer.data_loader
+    ours = isinstance(loader, DataLoader) and isinstance(loader.sampler, EpochSampler)
+    if not ours or not loader.batch_size or not trainer.accumulation_bounds()[1]:
+        return None
+    if not 0 < done < int(trainer.state.epoch_length):
+        return None
+    cuda = trainer.state.device.type == "cuda"
+    return {
+        "batches": done,
+        "mean_loss": trainer.mean_loss.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state(trainer.state.device) if cuda else None,
+    }
+
+
+def go_on_within_epoch(trainer: RadiographTrainer, state: dict[str, Any]) -> None:
+    """Let the next epoch of a trainer begin behind the batches that it has done.
+
+    Args:
+        trainer: At its start, with everything else restored.
+        state: From `state_within_epoch`.
+    """
+    batches = int(state["batches"])
+    # Within an epoch, ignite counts on from here.
+    trainer.state.iteration += batches
+    loader = trainer.data_loader
+
+    def skip(_engine: Engine) -> None:
+        loader.sampler.first = batches * loader.batch_size
+
+    def restore(_engine: Engine) -> None:
+        # By now the loader has drawn its own seed from the random state.
+        loader.sampler.first = 0
+        trainer.mean_loss.load_state_dict(state["mean_loss"])
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"] is not None and trainer.state.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"].cpu(), trainer.state.device)
+
+    trainer.add_event_handler(Events.EPOCH_STARTED(once=trainer.state.epoch + 1), skip)
+    trainer.add_event_handler(Events.ITERATION_STARTED(once=trainer.state.iteration + 1), restore)
+
+
+def _batches_done(trainer: RadiographTrainer) -> int:
+    """Batches of the present epoch that are done."""
+    return int(trainer.state.iteration) - (int(trainer.state.epoch) - 1) * int(
+        trainer.state.epoch_length
+    )
