@@ -5,8 +5,8 @@ from torch import nn
 
 from pipelines.errors import ConfigurationError
 from pipelines.inference.engine import TorchEngine
-from pipelines.inference.overlap import usable_cores
 from pipelines.networks.augmented import AugmentedInferer
+from pipelines.networks.device import usable_cores
 
 
 def engine(**settings):

@@ -13,11 +13,11 @@ from monai.networks.nets import AutoEncoder, UNet
 from torch import nn
 
 from pipelines.deploy import export
-from pipelines.deploy.export import TOLERANCE, example_shape, export_bundle, plain_network
+from pipelines.deploy.export import TOLERANCE, example_shape, export_bundle
 from pipelines.deploy.torchscript import load_torchscript, save_torchscript
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.classifiers import build_classifier
-from pipelines.networks.weights import load_weights, save_weights
+from pipelines.networks.weights import load_weights, plain_network, save_weights
 from pipelines.workflows.bundle import Bundle, find_bundle
 
 EXTRA = (

@@ -1,6 +1,5 @@
 """A bundle's network with its weights in one file that runs without this package."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +15,7 @@ from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.files import read_json_object, whole_file
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.nearest import right_names
-from pipelines.networks.weights import load_weights
+from pipelines.networks.weights import plain_network
 from pipelines.workflows.bundle import Bundle
 
 TOLERANCE = 1e-5
@@ -92,22 +91,6 @@ def export_bundle(
         writer.save(network, temporary, texts)
         _compare(network, writer.load(temporary), example_shape(bundle))
     return path
-
-
-def plain_network(network: nn.Module, weights: Path) -> nn.Module:
-    """Load weights on the CPU and leave out what only serves half precision.
-
-    Args:
-        network: Network of the architecture of the weights.
-        weights: File of weights.
-
-    Returns:
-        A copy of the network in eval mode, float32, without hooks.
-    """
-    loaded = load_weights(copy.deepcopy(network), weights).eval().float()
-    for module in loaded.modules():
-        module._forward_hooks.clear()
-    return loaded
 
 
 def example_shape(bundle: Bundle) -> tuple[int, int, int]:

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from pipelines.files import sha256
-from pipelines.inference.overlap import usable_cores
 from pipelines.inference.settings import whole_number
-from pipelines.networks.device import autocast, pick_device
+from pipelines.networks.device import autocast, pick_device, usable_cores
 from pipelines.networks.weights import load_weights
 
 Logits: TypeAlias = npt.NDArray[np.float32]

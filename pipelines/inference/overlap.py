@@ -5,7 +5,6 @@ loop hundreds of times a batch. Beside threads that decode films this wastes mor
 machine; one thread a batch has nobody to wait for.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,13 +15,6 @@ import torch
 
 Batch = TypeVar("Batch")
 Answer = TypeVar("Answer")
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def overlapped(

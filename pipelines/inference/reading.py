@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from pipelines.errors import InputError, PlainfilmError, Reason, refusal_of
-from pipelines.inference.overlap import usable_cores
 from pipelines.inference.prepared import PreparedFilm
 from pipelines.inference.settings import positive, whole_number
+from pipelines.networks.device import usable_cores
 
 Task = TypeVar("Task")
 Outcome: TypeAlias = PreparedFilm | PlainfilmError

@@ -1,5 +1,6 @@
 """Which device to use, and in which precision it is quick without losing accuracy."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -74,6 +75,13 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
     if dtype is None:
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cpu_multiplies_bfloat16() -> bool:

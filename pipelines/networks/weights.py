@@ -1,5 +1,6 @@
 """Weights on disk: half-precision state dicts, loaded without running any code from the file."""
 
+import copy
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,22 @@ def load_weights(
     keep_last_layer_precise(network)
     place = pick_device(device)
     return network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def plain_network(network: nn.Module, weights: Path) -> nn.Module:
+    """Load weights on the CPU and leave out what only serves half precision.
+
+    Args:
+        network: Network of the architecture of the weights.
+        weights: File of weights.
+
+    Returns:
+        A copy of the network in eval mode, float32, without hooks.
+    """
+    loaded = load_weights(copy.deepcopy(network), weights).eval().float()
+    for module in loaded.modules():
+        module._forward_hooks.clear()
+    return loaded
 
 
 def keep_last_layer_precise(network: nn.Module) -> None:

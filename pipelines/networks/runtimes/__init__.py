@@ -1,0 +1,1 @@
+"""What runs a trained network without PyTorch: ONNX Runtime, OpenVINO, TensorRT."""
