@@ -7,7 +7,7 @@ from anomaly_fixture import made_cases
 from PIL import Image
 
 from pipelines.evaluation.anomaly import choose_anomaly_point, evaluate_anomalies
-from pipelines.evaluation.anomaly_files import anomaly_cells, write_anomalies
+from pipelines.evaluation.anomaly_files import write_anomalies
 from pipelines.evaluation.anomaly_pictures import (
     PANEL_SIDE,
     draw_anomaly,
@@ -15,6 +15,7 @@ from pipelines.evaluation.anomaly_pictures import (
     stack_pictures,
     write_picture,
 )
+from pipelines.evaluation.anomaly_rows import anomaly_cells
 from pipelines.evaluation.anomaly_scores import Profile
 
 

@@ -15,6 +15,7 @@ LAYERS = (
     {
         "errors",
         "labels",
+        "lazy_packages",
         "radiograph",
         "predictions",
         "files",

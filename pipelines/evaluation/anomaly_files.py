@@ -14,30 +14,12 @@ from pipelines.evaluation.anomaly import (
     figures_of_part,
     threshold_origin,
 )
+from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
 from pipelines.evaluation.figures import TITLES
 from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
 from pipelines.files import write_csv, write_json
-from pipelines.table_cells import table_filename, table_number
+from pipelines.table_cells import table_number
 from pipelines.training.reconstruction_metrics import MEASURES
-
-COLUMNS = ("filename", "anomaly_score", "anomalous", "out_of_distribution")
-"""First columns of every table with a row a film."""
-
-
-def anomaly_cells(
-    filename: str, score: float, *, anomalous: bool, out_of_distribution: bool | None
-) -> dict[str, object]:
-    """Return the cells of `COLUMNS` for one film.
-
-    Args:
-        filename: Path relative to the input folder.
-        score: The anomaly score.
-        anomalous: Whether it reaches the threshold.
-        out_of_distribution: Whether the film does not belong; None leaves the cell empty.
-    """
-    unlike = "" if out_of_distribution is None else str(out_of_distribution).lower()
-    values = (table_filename(filename), table_number(score), str(anomalous).lower(), unlike)
-    return dict(zip(COLUMNS, values, strict=True))
 
 
 def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from pipelines.evaluation.drawing import save_sheet
+from pipelines.evaluation.drawing import font, save_sheet
 
 Plane = npt.NDArray[np.float32]
 
@@ -58,12 +57,12 @@ def draw_anomaly(
         "RGB", (4 * _GAP + 3 * width, 2 * _HEADER + 2 * _GAP + height + _LEGEND), _GROUND
     )
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 8), title, fill=_TEXT, font=_font(15))
+    draw.text((_GAP, 8), title, fill=_TEXT, font=font(15))
     boxes = []
     names = ("Film", "Reconstruction", "Error")
     for place, (panel, name) in enumerate(zip(panels, names, strict=True)):
         left = _GAP + place * (width + _GAP)
-        draw.text((left, _HEADER + 6), name, fill=_MUTED, font=_font(13))
+        draw.text((left, _HEADER + 6), name, fill=_MUTED, font=font(13))
         sheet.paste(Image.fromarray(panel), (left, 2 * _HEADER))
         boxes.append((left, 2 * _HEADER, left + width, 2 * _HEADER + height))
     sheet.info[_PANELS] = boxes
@@ -118,7 +117,9 @@ def overlaid(grey: Plane, heat: Plane, *, light: float = 0.6) -> npt.NDArray[np.
     Returns:
         (height, width, 3).
     """
-    colours = mpl.colormaps[_COLOURS](heat)[..., :3]
+    from matplotlib import colormaps
+
+    colours = colormaps[_COLOURS](heat)[..., :3]
     share = np.clip(heat / _VISIBLE, 0, 1)[..., None] * 0.85
     mixed = (1 - share) * grey[..., None] * light + share * colours
     levels: npt.NDArray[np.uint8] = np.rint(mixed * 255).astype(np.uint8)
@@ -126,11 +127,13 @@ def overlaid(grey: Plane, heat: Plane, *, light: float = 0.6) -> npt.NDArray[np.
 
 
 def _draw_legend(sheet: Image.Image, *, left: int, width: int, error_scale: float) -> None:
+    from matplotlib import colormaps
+
     top = sheet.height - _LEGEND
-    shades = mpl.colormaps[_COLOURS](np.linspace(0, 1, width))[None, :, :3]
+    shades = colormaps[_COLOURS](np.linspace(0, 1, width))[None, :, :3]
     bar = np.rint(np.repeat(shades, _BAR, axis=0) * 255).astype(np.uint8)
     sheet.paste(Image.fromarray(bar), (left, top))
-    draw, lettering = ImageDraw.Draw(sheet), _font(12)
+    draw, lettering = ImageDraw.Draw(sheet), font(12)
     below = top + _BAR + 4
     draw.text((left, below), "0", fill=_MUTED, font=lettering)
     draw.text(
@@ -139,8 +142,3 @@ def _draw_legend(sheet: Image.Image, *, left: int, width: int, error_scale: floa
     draw.text(
         (left + width, below), f"≥ {error_scale:.2g}", fill=_MUTED, font=lettering, anchor="ra"
     )
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(path, size)

@@ -21,7 +21,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.covariance import LedoitWolf
 from torch.nn import functional
 
 from pipelines.errors import DatasetError, Reason
@@ -116,6 +115,9 @@ class Profile:
                 Reason.DATASET_LAYOUT,
                 f"expected two normal films or more to learn from, got {len(profiles)}; add films",
             )
+        # scikit-learn takes as long to import as a film to be predicted, and only fitting needs it.
+        from sklearn.covariance import LedoitWolf
+
         mean = profiles.mean(axis=0)
         spread = np.maximum(profiles.std(axis=0), _SPREAD)
         covariance = LedoitWolf(assume_centered=True).fit((profiles - mean) / spread).covariance_

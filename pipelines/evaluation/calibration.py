@@ -9,8 +9,6 @@ classes the order of the cases does not change, so neither does the AUROC.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logsumexp
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.cases import TWO_CLASSES, Cases, Floats, Integers, require_every_class
@@ -44,7 +42,7 @@ def probabilities(logits: Floats, temperature: float, bias: float = 0.0) -> Floa
         )
     scaled = np.asarray(logits, dtype=np.float64) / temperature + bias
     if scaled.ndim == 1:
-        return np.stack([expit(-scaled), expit(scaled)], axis=-1)
+        return np.exp(-np.logaddexp(0, np.stack([scaled, -scaled], axis=-1)))
     return np.asarray(np.exp(scaled - _log_sum(scaled)[:, None]))
 
 
@@ -108,6 +106,9 @@ def fit_calibration(cases: Cases) -> tuple[float, float]:
     Raises:
         DatasetError: If a class has no case.
     """
+    # SciPy takes as long to import as a film to be predicted, and only fitting needs it.
+    from scipy.optimize import minimize
+
     require_every_class(cases, "to fit a calibration")
     biased = len(cases.classes) == TWO_CLASSES
     # The likelihood has one optimum in (1 / temperature, bias): logistic regression in one feature.
@@ -136,4 +137,4 @@ def _log_sum(scaled: Floats) -> Floats:
 
     Summed in ascending order: rounding that hung on the order of the classes would break ties.
     """
-    return np.asarray(logsumexp(np.sort(scaled, axis=1), axis=1))
+    return np.asarray(np.logaddexp.reduce(np.sort(scaled, axis=1), axis=1))

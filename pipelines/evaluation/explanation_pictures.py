@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
@@ -131,8 +130,10 @@ def covered(film: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> npt.N
     Returns:
         (height, width, 3).
     """
+    from matplotlib import colormaps
+
     hot = np.clip(heat, 0, 1)
-    colours = mpl.colormaps[_COLOURS](hot)[..., :3] * 255
+    colours = colormaps[_COLOURS](hot)[..., :3] * 255
     share = (_STRONGEST * hot)[..., None]
     mixed: npt.NDArray[np.uint8] = np.round(film * (1 - share) + colours * share).astype(np.uint8)
     return mixed

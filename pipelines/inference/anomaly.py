@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from pipelines.errors import InputError
-from pipelines.evaluation.anomaly_files import COLUMNS, anomaly_cells
 from pipelines.evaluation.anomaly_pictures import Plane, draw_anomaly, heat_map, write_picture
 from pipelines.evaluation.anomaly_point import AnomalyPoint
+from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
 from pipelines.evaluation.anomaly_scores import measure_films
 from pipelines.evaluation.explanation_pictures import on_film
 from pipelines.files import write_csv, write_json

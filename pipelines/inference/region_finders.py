@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from monai.inferers import SimpleInferer
 from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason
@@ -18,6 +17,7 @@ from pipelines.inference.folder import Transform, prepare
 from pipelines.inference.segment import on_film
 from pipelines.ingest.collect import Item
 from pipelines.nearest import right_names
+from pipelines.networks.augmented import AugmentedInferer
 from pipelines.networks.segformer import SegFormer, load_segformer
 from pipelines.radiograph import Radiograph
 from pipelines.transforms.reading import with_channels
@@ -57,7 +57,7 @@ class NetworkFinder:
         self._weights = Path(weights)
         self._preprocessing = preprocessing
         self._engine = TorchEngine(
-            network, weights, device=device, inferer=SimpleInferer(), batch_size=1
+            network, weights, device=device, inferer=AugmentedInferer(), batch_size=1
         )
 
     @cached_property

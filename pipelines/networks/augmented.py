@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import torch
-from monai.inferers import Inferer
 from torch.nn import functional
 
 from pipelines.errors import ConfigurationError, Reason
@@ -29,11 +28,13 @@ class Flip(StrEnum):
     UP_DOWN = "up_down"
 
 
-class AugmentedInferer(Inferer):
+class AugmentedInferer:
     """Average a network's output over a film and its flipped and turned views.
 
-    The film itself is always among the views; each flip and each rotation adds one, at the cost of
-    one more run of the network. Memory grows by one output, however many views there are.
+    It is called as MONAI's inferers are, and is none by its class: to import that class takes as
+    long as to predict a film. The film itself is always among the views; each flip and each
+    rotation adds one, at the cost of one more run of the network. Memory grows by one output,
+    however many views there are.
 
     Args:
         flips: `left_right`, `up_down`.
@@ -55,9 +56,8 @@ class AugmentedInferer(Inferer):
         flips: Sequence[str] = (),
         rotations: Sequence[float] = (),
         swap_channels: Sequence[Sequence[int]] = (),
-        inferer: Inferer | None = None,
+        inferer: Callable[..., torch.Tensor] | None = None,
     ) -> None:
-        super().__init__()
         self._views = (*map(_flip, flips), *map(_turn, rotations))
         self._swaps = _swaps(swap_channels)
         self._inferer = inferer
@@ -93,8 +93,7 @@ class AugmentedInferer(Inferer):
     ) -> torch.Tensor:
         if self._inferer is None:
             return network(films, *args, **kwargs)
-        outputs: torch.Tensor = self._inferer(films, network, *args, **kwargs)
-        return outputs
+        return self._inferer(films, network, *args, **kwargs)
 
     def _add(self, outputs: torch.Tensor, view: "_View", total: torch.Tensor) -> None:
         """Add outputs of a view channel by channel: 29 maps at full size are large enough once."""

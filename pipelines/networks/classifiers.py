@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from monai.networks.nets import DenseNet121, ResNet
+from monai.networks.nets import DenseNet121
 from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason
@@ -13,6 +13,9 @@ from pipelines.nearest import right_names
 from pipelines.networks.efficientnet import build_efficientnet
 from pipelines.networks.heads import build_head, check_head
 from pipelines.networks.mobilenet import MobileNetV2, MobileNetV3
+
+if TYPE_CHECKING:
+    from monai.networks.nets import ResNet
 
 ClassifierName: TypeAlias = Literal[
     "densenet121",
@@ -90,7 +93,10 @@ def _build_resnet(
     out_channels: int,
     dropout: float,
     hidden: int | None,
-) -> ResNet:
+) -> "ResNet":
+    # MONAI's module of it imports the clients of a model hub.
+    from monai.networks.nets import ResNet
+
     network = ResNet(
         block=block,
         layers=layers,

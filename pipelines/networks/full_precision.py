@@ -3,12 +3,11 @@
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
 from torch import nn
 
 
-class FullPrecisionInferer(Inferer):
-    """Run a network in float32 and in the plain memory layout.
+class FullPrecisionInferer:
+    """Run a network in float32 and in the plain memory layout; called as MONAI's inferers are.
 
     For reconstructions: what tells an unusual film is an error of about 0.01, and half precision
     alone makes errors of 0.004. Transposed convolutions are also several times slower on a CPU in

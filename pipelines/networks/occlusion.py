@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional
 
@@ -85,6 +84,8 @@ def agreement(maps: torch.Tensor, others: torch.Tensor) -> list[float | None]:
         Spearman's rank correlation over ten by ten places for each image, -1 to 1; None where one
         of both says the same of all places.
     """
+    from scipy.stats import spearmanr
+
     first, second = (
         functional.interpolate(each[:, None], size=(GRID, GRID), mode="bilinear").flatten(1).numpy()
         for each in (maps, others)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from monai.transforms import CenterSpatialCropd, Compose, MapTransform, RandBiasFieldd
+from monai.transforms import Compose, MapTransform
 
 from pipelines.transforms.augmentation import (
     RandBandGaind,
@@ -69,6 +69,8 @@ def radiograph_augmentation(
     Returns:
         A chain with the same input and output as `radiograph_preprocessing`.
     """
+    from monai.transforms import RandBiasFieldd
+
     return Compose(
         [
             LoadRadiographd(keys="image"),
@@ -210,6 +212,8 @@ def efficientnet_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
 
 
 def _middle_square(image_size: int, channels: int) -> list[MapTransform]:
+    from monai.transforms import CenterSpatialCropd
+
     return [
         LoadRadiographd(keys="image", channels=channels),
         ResizeShortSided(keys="image", short_side=image_size),

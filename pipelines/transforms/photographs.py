@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from monai.config import KeysCollection
-from monai.transforms import CenterSpatialCropd, Compose, MapTransform
+from monai.transforms import Compose, MapTransform
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
@@ -97,6 +97,8 @@ def photograph_augmentation(  # noqa: PLR0913 - every magnitude is a key of a co
 
 
 def _middle_square(film_size: int) -> list[MapTransform]:
+    from monai.transforms import CenterSpatialCropd
+
     return [
         LoadRadiographd(keys="image", channels=_CHANNELS),
         ResizeShortSided(keys="image", short_side=film_size),
