@@ -26,7 +26,8 @@ from pathlib import Path
 from pipelines.inference import batch
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.workflows.bundle import find_bundle
-for name in ("hand_bone_segmentation", "pneumonia_efficientnet_b0"):
+others = "hand_bone_segmentation", "pneumonia_efficientnet_b0", "skin_lesion_classification"
+for name in others:
     InferenceConfiguration(find_bundle(name), {{}}).build("evaluator")
 infer = batch.FilmStream._infer
 def first(*given):

@@ -14,6 +14,7 @@ from pipelines.transforms.augmentation import (
 from pipelines.transforms.contrast import RandClahed
 from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared
 from pipelines.transforms.intensity import ImageNetNormalised, Standardised
+from pipelines.transforms.middle import CropMiddled
 from pipelines.transforms.photometric import (
     RandBlurd,
     RandGreyd,
@@ -212,10 +213,8 @@ def efficientnet_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
 
 
 def _middle_square(image_size: int, channels: int) -> list[MapTransform]:
-    from monai.transforms import CenterSpatialCropd
-
     return [
         LoadRadiographd(keys="image", channels=channels),
         ResizeShortSided(keys="image", short_side=image_size),
-        CenterSpatialCropd(keys="image", roi_size=(image_size, image_size)),
+        CropMiddled(keys="image", size=image_size),
     ]

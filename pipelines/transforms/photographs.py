@@ -17,6 +17,7 @@ from pipelines.radiograph import Pixels
 from pipelines.transforms.augmentation import RandomFilmTransform
 from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared
 from pipelines.transforms.intensity import ImageNetNormalised
+from pipelines.transforms.middle import CropMiddled
 from pipelines.transforms.reading import LoadRadiographd
 
 FILM_SIZE = 150
@@ -97,12 +98,10 @@ def photograph_augmentation(  # noqa: PLR0913 - every magnitude is a key of a co
 
 
 def _middle_square(film_size: int) -> list[MapTransform]:
-    from monai.transforms import CenterSpatialCropd
-
     return [
         LoadRadiographd(keys="image", channels=_CHANNELS),
         ResizeShortSided(keys="image", short_side=film_size),
-        CenterSpatialCropd(keys="image", roi_size=(film_size, film_size)),
+        CropMiddled(keys="image", size=film_size),
     ]
 
 
