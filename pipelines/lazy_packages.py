@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 TESTED = {"monai": ("monai", "1.6.1"), "ignite": ("pytorch-ignite", "0.5.5")}
@@ -78,12 +78,20 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 class _PackageLoader(importlib.machinery.SourceFileLoader):
     """Executes an `__init__` without the names that it only hands on; those wait."""
 
+    _rest: CodeType | None = None
+
     def exec_module(self, module: ModuleType) -> None:
         """Execute the rest, and let the module find what waits."""
         tree = ast.parse(self.get_data(self.path), self.path)
         waiting = _take_out(tree, module)
         vars(module).update(_lazy_attributes(module, waiting))
-        exec(compile(tree, self.path, "exec", dont_inherit=True), vars(module))
+        self._rest = compile(tree, self.path, "exec", dont_inherit=True)
+        super().exec_module(module)
+        self._rest = None
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return what is executed, and to whoever else asks all that the file has."""
+        return super().get_code(fullname) if self._rest is None else self._rest
 
 
 class _LocatorLoader(importlib.machinery.SourceFileLoader):

@@ -4,6 +4,7 @@ Each mistake is said once: what only follows from another one (a missing id whos
 named, an argument of a misspelt target) is left out.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,28 +101,50 @@ class _Layers:
         return Problem(owner.file, place, complaint.message, line)
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """A base configuration that was read and checked, before anything is merged after it."""
+
+    layers: _Layers
+    complaints: list[Complaint]
+    found: list[Problem]
+
+    def copy(self) -> _Layers:
+        """Return layers that later ones may be merged into."""
+        return _Layers(copy.deepcopy(self.layers.merged), [*self.layers.documents])
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is read and checked once, whatever is merged after it."""
+
+    metadata: Document
+    sources: Sources = field(default_factory=Sources)
+    bases: dict[Kind, _Base] = field(default_factory=dict)
+    expressions: dict[str, str | None] = field(default_factory=dict)
+
+
 class _Checker:
     """Collects the problems of one bundle.
 
     Args:
         bundle: The bundle.
+        known: What another checker of the same bundle knows.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, known: _Known | None = None) -> None:
         self.bundle = bundle
-        self.sources = Sources()
+        self.known = known or _Known(_metadata(bundle))
         self.found: list[Problem] = []
-        self.metadata = Document("configs/metadata.json")
-        if bundle.metadata.is_file():
-            self.metadata = read_document(bundle.metadata, self.metadata.file)
 
     def check_everything(self) -> None:
         """Check files, metadata, both base configurations, each overlay and the manifest."""
         missing = list(self._missing_files())
-        self.found += [*missing, *self.metadata.problems]
-        if self.metadata.content:
-            layers = _Layers(documents=[self.metadata])
-            self.found += map(layers.problem, check_metadata(self.metadata.content))
+        metadata = self.known.metadata
+        self.found += [*missing, *metadata.problems]
+        if metadata.content:
+            layers = _Layers(documents=[metadata])
+            self.found += map(layers.problem, check_metadata(metadata.content))
         self.check_run(Kind.TRAIN, (), {})
         absent = [Path(each.file).stem for each in missing]
         for overlay in self.bundle.overlays():
@@ -136,35 +159,49 @@ class _Checker:
         """Check an overlay after the base that it is meant for: the one it breaks less."""
         tried: list[list[Problem]] = []
         for kind in (Kind.TRAIN, Kind.INFERENCE):
-            checker = _Checker(self.bundle)
+            checker = _Checker(self.bundle, self.known)
             checker.check_run(kind, [overlay], {})
             tried.append([problem for problem in checker.found if problem not in self.found])
+            if not tried[-1]:
+                break
         return min(tried, key=len)
 
     def check_run(
         self, kind: Kind, overlays: Sequence[str], overrides: Mapping[str, object]
     ) -> None:
         """Check one base configuration with what is merged after it."""
-        if self.bundle.logging.is_file():
-            self.found += check_logging(self.bundle.logging, "configs/logging.conf")
-        path = self.bundle.train if kind is Kind.TRAIN else self.bundle.inference
-        if not path.is_file():
-            self.found += [each for each in self._missing_files() if each.file.endswith(path.name)]
+        if kind not in self.known.bases:
+            self.known.bases[kind] = _Checker(self.bundle, self.known)._check_base(kind)
+        base = self.known.bases[kind]
+        self.found += base.found
+        if not base.layers.merged:
             return
-        base = self._read(path)
-        if not base.content:
-            return
-        layers = _Layers(documents=[base])
-        for key, value in base.content.items():
-            self._merge(layers, key, value)
-        layers.merged["_meta_"] = self.metadata.content
-        complaints = list(self._complaints(layers.merged, kind))
-        self.found += map(layers.problem, complaints)
         later = [self._read(self.bundle.overlay(name)) for name in overlays]
         if overrides:
             given = {normal_id(key): value for key, value in overrides.items()}
             later.append(Document(COMMAND_LINE, given))
-        self._check_later(layers, kind, later, complaints)
+        if later:
+            self._check_later(base.copy(), kind, later, base.complaints)
+
+    def _check_base(self, kind: Kind) -> _Base:
+        """Check a base configuration; what cannot be read has nothing in it."""
+        if self.bundle.logging.is_file():
+            self.found += check_logging(self.bundle.logging, "configs/logging.conf")
+        path = self.bundle.train if kind is Kind.TRAIN else self.bundle.inference
+        layers = _Layers()
+        if not path.is_file():
+            self.found += [each for each in self._missing_files() if each.file.endswith(path.name)]
+            return _Base(layers, [], self.found)
+        document = self._read(path)
+        if not document.content:
+            return _Base(layers, [], self.found)
+        layers.documents.append(document)
+        for key, value in document.content.items():
+            self._merge(layers, key, value)
+        layers.merged["_meta_"] = self.known.metadata.content
+        complaints = list(self._complaints(layers.merged, kind))
+        self.found += map(layers.problem, complaints)
+        return _Base(layers, complaints, self.found)
 
     def _check_later(
         self, layers: _Layers, kind: Kind, later: list[Document], known: list[Complaint]
@@ -174,8 +211,6 @@ class _Checker:
         for document in later:
             layers.documents.append(document)
             self._merge_later(layers, document, blamed)
-        if not later:
-            return
         said = {(each.place, each.meant or each.message) for each in known}
         for complaint in self._complaints(layers.merged, kind):
             if (complaint.place, complaint.meant or complaint.message) not in said:
@@ -186,19 +221,26 @@ class _Checker:
                 self.found.append(problem)
 
     def _complaints(self, merged: Mapping[str, object], kind: Kind) -> Iterator[Complaint]:
-        components = list(check_components(merged, self.sources))
+        inside = list(walk(merged))
+        components = list(check_components(merged, inside, self.known.sources))
         blamed = {each.meant for each in components if each.meant}
         required = list(check_required(merged, kind, blamed))
         blamed |= {each.meant for each in required if each.meant}
         yield from (*components, *required)
-        yield from check_references(merged, blamed)
+        yield from check_references(merged, inside, blamed)
         yield from check_names(merged, kind)
-        yield from check_least(merged)
-        for place, value in walk(merged):
+        yield from check_least(inside)
+        for place, value in inside:
             if isinstance(value, str) and value.startswith("$"):
-                message = check_expression(value, self.sources)
+                message = self._judged(value)
                 if message:
                     yield Complaint(place, message)
+
+    def _judged(self, expression: str) -> str | None:
+        judged = self.known.expressions
+        if expression not in judged:
+            judged[expression] = check_expression(expression, self.known.sources)
+        return judged[expression]
 
     def _merge_later(self, layers: _Layers, document: Document, blamed: set[str]) -> None:
         marked = document.content.get(NEW)
@@ -233,7 +275,7 @@ class _Checker:
         parent = look_up(layers.merged, place.rpartition(SEPARATOR)[0])
         if not isinstance(parent, Mapping) or not is_component(parent):
             return False
-        signature = component_signature(parent[TARGET], self.sources)
+        signature = component_signature(parent[TARGET], self.known.sources)
         name = place.rpartition(SEPARATOR)[2]
         return isinstance(signature, Missing) or not signature.is_open or name in signature.names
 
@@ -268,3 +310,8 @@ class _Checker:
                 continue
             there = [each.name for each in path.parent.glob("*") if each.is_file()]
             yield Problem(expected, "", f"the file is missing{did_you_mean(path.name, there)}")
+
+
+def _metadata(bundle: Bundle) -> Document:
+    name = "configs/metadata.json"
+    return read_document(bundle.metadata, name) if bundle.metadata.is_file() else Document(name)

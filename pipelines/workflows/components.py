@@ -4,7 +4,7 @@ import builtins
 from collections.abc import Iterator, Mapping
 
 from pipelines.nearest import did_you_mean, nearest, right_names
-from pipelines.workflows.merging import look_up, walk
+from pipelines.workflows.merging import Placed, look_up
 from pipelines.workflows.modules import Module
 from pipelines.workflows.reading import SEPARATOR, normal_id
 from pipelines.workflows.references import Complaint
@@ -28,10 +28,16 @@ def component_signature(target: object, sources: Sources) -> Signature | Missing
 
     Args:
         target: The value of `_target_`; a bare name is one of MONAI's.
-        sources: Where names are looked up.
+        sources: Where names are looked up; they remember what is asked for again.
     """
     if not isinstance(target, str) or target.startswith(("$", "@", "%")):
         return ANYTHING
+    if target not in sources.signatures:
+        sources.signatures[target] = _signature(target, sources)
+    return sources.signatures[target]
+
+
+def _signature(target: str, sources: Sources) -> Signature | Missing:
     if "." not in target:
         module = monai_components().get(target)
         if module is None:
@@ -46,12 +52,19 @@ def component_signature(target: object, sources: Sources) -> Signature | Missing
     return found if isinstance(found, Missing) else signature_of(found, sources)
 
 
-def check_components(config: Mapping[str, object], sources: Sources) -> Iterator[Complaint]:
+def check_components(
+    config: Mapping[str, object], inside: Placed, sources: Sources
+) -> Iterator[Complaint]:
     """Find targets that do not exist, and arguments that are unknown or missing.
 
     A misspelt target is one complaint: nothing is said about its arguments.
+
+    Args:
+        config: A merged configuration.
+        inside: Everything in it, from `walk`.
+        sources: Where names are looked up.
     """
-    for place, value in [("", config), *walk(config)]:
+    for place, value in [("", config), *inside]:
         if not isinstance(value, Mapping):
             continue
         yield from _check_special_keys(place, value)

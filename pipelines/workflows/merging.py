@@ -5,11 +5,15 @@ siblings; `+a` updates a mapping or extends a list. A missing parent is an error
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import nearest
 from pipelines.workflows.reading import SEPARATOR, normal_id
+
+Placed: TypeAlias = Sequence[tuple[str, object]]
+"""Ids and values of a configuration, outermost first."""
 
 
 def merge_key(config: dict[str, object], key: str, value: object) -> None:

@@ -138,7 +138,8 @@ def _find_json_lines(text: str, document: Document) -> None:
         elif token == ",":
             levels[-1].next_child()
         elif levels and levels[-1].keys is not None and levels[-1].expects_key:
-            _note_key(json.loads(token), levels[-1], line, document)
+            key = json.loads(token) if "\\" in token else token[1:-1]
+            _note_key(key, levels[-1], line, document)
 
 
 def _note_key(key: str, level: _Level, line: int, document: Document) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pipelines.workflows.merging import exists, first_missing, look_up, nearest_id, walk
+from pipelines.workflows.merging import Placed, exists, first_missing, nearest_id
 from pipelines.workflows.reading import SEPARATOR
 
 _REFERENCE = re.compile(r"@\w*(?:::\w*)*")
@@ -41,18 +41,21 @@ def absolute(place: str, text: str) -> str:
         place: Where the text stands.
         text: A value of the configuration.
     """
+    text = text.replace("#", SEPARATOR)
+    if "@::" not in text and "%::" not in text:
+        return text
     parts = place.split(SEPARATOR)
 
     def replaced(match: re.Match[str]) -> str:
         kept = parts[: max(len(parts) - len(match[2]) // len(SEPARATOR), 0)]
         return match[1] + "".join(each + SEPARATOR for each in kept)
 
-    return _RELATIVE.sub(replaced, text.replace("#", SEPARATOR))
+    return _RELATIVE.sub(replaced, text)
 
 
 def references_in(place: str, value: object) -> Iterator[str]:
     """Yield the absolute ids that a value refers to; text that only holds an `@` refers to none."""
-    if isinstance(value, str):
+    if isinstance(value, str) and "@" in value:
         text = absolute(place, value)
         for match in _REFERENCE.finditer(text):
             if len(match[0]) > 1 and (text.startswith("$") or match[0] == text):
@@ -64,19 +67,25 @@ def without_references(text: str, name: str) -> str:
     return _REFERENCE.sub(name, text.replace("#", SEPARATOR))
 
 
-def check_references(config: Mapping[str, object], blamed: set[str]) -> Iterator[Complaint]:
+def check_references(
+    config: Mapping[str, object], inside: Placed, blamed: set[str]
+) -> Iterator[Complaint]:
     """Find references and macros that lead nowhere, once for each id, and circles.
 
     Args:
         config: A merged configuration.
+        inside: Everything in it, from `walk`.
         blamed: Ids whose absence is already explained.
     """
     lost: dict[str, list[str]] = {}
-    for place, value in walk(config):
+    needs: dict[str, list[str]] = {}
+    for place, value in inside:
         if isinstance(value, str):
             yield from _misread(place, value)
-            yield from _check_macro(place, absolute(place, value), config)
+            yield from _check_macro(place, value, config)
         for target in references_in(place, value):
+            for each in _around(place):
+                needs.setdefault(each, []).append(target)
             missing = first_missing(config, target)
             if missing and not is_within(target, blamed):
                 lost.setdefault(missing, []).append(place)
@@ -85,10 +94,19 @@ def check_references(config: Mapping[str, object], blamed: set[str]) -> Iterator
         hint = f"; did you mean '@{close}'?" if close else ""
         more = f" (in {len(places)} places)" if len(places) > 1 else ""
         yield Complaint(places[0], f"nothing is called '@{target}'{hint}{more}", target)
-    yield from _check_circles(config)
+    yield from _check_circles(config, needs)
+
+
+def _around(place: str) -> Iterator[str]:
+    """The id itself, and those of all that it stands in."""
+    while place:
+        yield place
+        place = place.rpartition(SEPARATOR)[0]
 
 
 def _misread(place: str, value: str) -> Iterator[Complaint]:
+    if not value.startswith("@"):
+        return
     text = absolute(place, value)
     match = _REFERENCE.match(text)
     if match and len(match[0]) > 1 and match[0] != text:
@@ -108,9 +126,10 @@ def _continues(rest: str) -> bool:
     return True
 
 
-def _check_macro(place: str, text: str, config: Mapping[str, object]) -> Iterator[Complaint]:
-    if not text.startswith("%") or len(text) == 1:
+def _check_macro(place: str, value: str, config: Mapping[str, object]) -> Iterator[Complaint]:
+    if not value.startswith("%") or len(value) == 1:
         return
+    text = absolute(place, value)
     target = text[1:]
     if _FILE_MACRO.search(target):
         message = "a macro reads a file relative to the working folder; use an overlay instead"
@@ -121,17 +140,12 @@ def _check_macro(place: str, text: str, config: Mapping[str, object]) -> Iterato
         yield Complaint(place, f"nothing is called '{text}'{hint}")
 
 
-def _check_circles(config: Mapping[str, object]) -> Iterator[Complaint]:
+def _check_circles(
+    config: Mapping[str, object], needs: Mapping[str, list[str]]
+) -> Iterator[Complaint]:
     """Find ids that need themselves: MONAI would raise when it builds the first of them."""
-    needs: dict[str, list[str]] = {}
-    waiting = [each for each in config if not each.startswith("_")]
-    while waiting:
-        target = waiting.pop()
-        if target not in needs:
-            needs[target] = list(_needed_by(target, look_up(config, target)))
-            waiting.extend(needs[target])
     done: set[str] = set()
-    for start in needs:
+    for start in _reached(config, needs):
         circle = _circle_from(start, needs, done, [])
         if circle:
             chain = " -> ".join(f"@{each}" for each in circle)
@@ -139,10 +153,16 @@ def _check_circles(config: Mapping[str, object]) -> Iterator[Complaint]:
             return
 
 
-def _needed_by(place: str, value: object) -> Iterator[str]:
-    yield from references_in(place, value)
-    for inside, each in walk(value, place):
-        yield from references_in(inside, each)
+def _reached(config: Mapping[str, object], needs: Mapping[str, list[str]]) -> list[str]:
+    """Top-level ids, and what they and those after them refer to."""
+    reached: dict[str, None] = {}
+    waiting = [each for each in config if not each.startswith("_")]
+    while waiting:
+        target = waiting.pop()
+        if target not in reached:
+            reached[target] = None
+            waiting.extend(needs.get(target, ()))
+    return list(reached)
 
 
 def _circle_from(
@@ -152,7 +172,7 @@ def _circle_from(
         return [*path[path.index(start) :], start]
     if start in done:
         return []
-    for target in needs[start]:
+    for target in needs.get(start, ()):
         circle = _circle_from(target, needs, done, [*path, start])
         if circle:
             return circle

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from pipelines.workflows.components import is_component
-from pipelines.workflows.merging import walk
+from pipelines.workflows.merging import Placed
 from pipelines.workflows.reading import SEPARATOR
 from pipelines.workflows.references import Complaint
 
@@ -53,13 +53,13 @@ def check_kind(place: str, *, present: object, given: object) -> Complaint | Non
     )
 
 
-def check_least(config: Mapping[str, object]) -> Iterator[Complaint]:
+def check_least(inside: Placed) -> Iterator[Complaint]:
     """Find numbers of films, epochs and processes that are below what can be.
 
     Args:
-        config: A merged configuration.
+        inside: Everything in a merged configuration, from `walk`.
     """
-    for place, value in walk(config):
+    for place, value in inside:
         least = _LEAST.get(place.rpartition(SEPARATOR)[2])
         if least is not None and isinstance(value, int | float) and value < least:
             yield Complaint(place, f"expected at least {least}, got {_shown(value)}")
