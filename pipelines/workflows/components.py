@@ -34,7 +34,8 @@ def component_signature(target: object, sources: Sources) -> Signature | Missing
         return ANYTHING
     if target not in sources.signatures:
         sources.signatures[target] = _signature(target, sources)
-    return sources.signatures[target]
+    known: Signature | Missing = sources.signatures[target]
+    return known
 
 
 def _signature(target: str, sources: Sources) -> Signature | Missing:

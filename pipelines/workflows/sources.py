@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from pipelines.nearest import did_you_mean
 from pipelines.workflows.modules import (
@@ -24,9 +24,6 @@ from pipelines.workflows.modules import (
     submodule,
     top_level_module,
 )
-
-if TYPE_CHECKING:
-    from pipelines.workflows.signatures import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +53,13 @@ class Sources:
     """The source of installed packages, parsed as needed and once.
 
     Attributes:
-        signatures: What targets that were asked for can be called with.
+        signatures: What targets that were asked for can be called with, as `component_signature`
+            has found it.
     """
 
     def __init__(self) -> None:
         self._modules: dict[str, Module | Opaque | None] = {}
-        self.signatures: dict[str, Signature | Missing] = {}
+        self.signatures: dict[str, Any] = {}
 
     def find(self, dotted: str, *, hops: int = 0) -> Found:
         """Find what a dotted name stands for.
