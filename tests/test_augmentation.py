@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis.strategies import floats, integers
 from monai.transforms import Compose
 
 from pipelines.transforms.augmentation import (
@@ -65,6 +67,15 @@ def test_change_follows_the_seed_and_films_are_changed(build, film):
 def test_zero_strength_changes_nothing(build, film):
     changed = build()({"image": film})["image"]
     assert torch.allclose(changed, film, atol=1e-5)
+
+
+@given(seed=integers(0, 2**32 - 1), strength=floats(0, 1))
+def test_greys_follow_the_curve_between_its_points(seed, strength):
+    toned = RandToned(keys="image", strength=strength).set_random_state(seed=seed)
+    greys = np.concatenate([np.linspace(0, 1, 999), np.arange(257) / 256]).astype(np.float32)
+    made = toned({"image": torch.from_numpy(greys[None, None])})["image"]
+    curve = np.interp(greys, np.linspace(0, 1, 257), toned._curve)
+    assert np.allclose(made[0, 0], curve, atol=1e-6)
 
 
 @pytest.mark.parametrize("build", EVERY)

@@ -25,3 +25,4 @@ def test_epochs_without_validation_have_empty_columns_also_after_a_cut(tmp_path)
     # The last epoch of each run is validated, whatever the interval.
     assert [bool(row["val_auroc"]) for row in rows] == [False, False, True, True, True]
     assert all(float(row["train_loss"]) > 0 for row in rows)
+    assert all(0 < float(row["waited_percent"]) < 100 for row in rows)

@@ -10,12 +10,12 @@ from monai.handlers import ValidationHandler
 from monai.transforms import Compose, RandGaussianNoised
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader
 
 from pipelines.training.averaging import build_average
 from pipelines.training.checkpoints import Checkpoints, EarlyStopping
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator, build_evaluator
+from pipelines.training.loading import FilmLoader
 from pipelines.training.losses import BinaryLoss
 from pipelines.training.monitoring import EpochLog, TensorBoard
 from pipelines.training.sampling import EpochSampler
@@ -87,11 +87,11 @@ def small_run(
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
     validation = RadiographDataset(items, chain(noise=False))
     evaluator = build_evaluator(
-        device="cpu", network=average.module, val_data_loader=DataLoader(validation, batch_size=8)
+        device="cpu", network=average.module, val_data_loader=FilmLoader(validation, batch_size=8)
     )
     training = RadiographDataset(items, chain(noise=True))
     training.read_all()
-    loader = DataLoader(
+    loader = FilmLoader(
         training,
         sampler=EpochSampler(items, seed=3),
         batch_size=8,

@@ -56,7 +56,9 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         self.cache_limit_gb = cache_limit_gb
         parts = list(transform.transforms)
         first = next((i for i, t in enumerate(parts) if _is_done_anew(t)), len(parts))
-        self._head, self._tail = Compose(parts[:first]), Compose(parts[first:])
+        self._head, self._tail = Compose(parts[:first]), parts[first:]
+        # One stream for the whole chain: seeding one a transform takes longer than some of them.
+        self._random = np.random.RandomState(0)
         # Half the memory for films that are still 0 to 1; what is past normalisation stays exact.
         self._levels = any(isinstance(part, Randomizable) for part in parts)
         self._cache = None if cache_dir is None else FilmCache(cache_dir, data, parts[:first])
@@ -82,9 +84,12 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         index, seed = draw if isinstance(draw, Draw) else Draw(draw, 0)
         item = self._prepared(index)
         # Reseeding the shared transforms is safe: a loader process runs one item at a time.
-        self._tail.set_random_state(seed=seed)
-        result = self._tail(item)
-        return {key: result[key] for key in self.keys}
+        self._random.seed(seed)
+        for transform in self._tail:
+            if isinstance(transform, Randomizable):
+                transform.set_random_state(state=self._random)
+            item = transform(item)
+        return {key: item[key] for key in self.keys}
 
     def read_all(self) -> None:
         """Read every film once, so that what cannot be read is known before training starts.
@@ -116,7 +121,7 @@ class RadiographDataset(Dataset[dict[str, Any]]):
 
     def plain(self) -> Iterator[torch.Tensor]:
         """Give every film as the network sees it without augmentation."""
-        still = Compose([part for part in self._tail.transforms if not _is_done_anew(part)])
+        still = Compose([part for part in self._tail if not _is_done_anew(part)])
         for index in range(len(self.data)):
             yield still(self._prepared(index))["image"]
 

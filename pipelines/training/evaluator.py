@@ -14,6 +14,7 @@ from torch import nn
 from pipelines.networks.device import autocast, pick_device
 from pipelines.training.metrics import FAMILIES, Family, build_metric, family_of
 from pipelines.training.trainer import Handler
+from pipelines.training.waiting import Waiting
 
 
 class NotWorse:
@@ -43,12 +44,14 @@ class RadiographEvaluator(SupervisedEvaluator):
         logits: One logit a film, or a list of one for each class, in the order of the data, after
             a run of a classifier; other answers are too large to keep and leave it empty.
         labels: One label a film.
+        waiting: How long it waited for films in its last run.
     """
 
     use_amp: bool
     remembers: bool
     logits: list[Any]
     labels: list[int]
+    waiting: Waiting
 
     def _iteration(
         self, engine: "RadiographEvaluator", batchdata: dict[str, Any]
@@ -130,6 +133,8 @@ def build_evaluator(
     evaluator.remembers = family is Family.CLASSIFICATION
     _forget(evaluator)
     evaluator.add_event_handler(Events.STARTED, _forget)
+    evaluator.waiting = Waiting()
+    evaluator.waiting.attach(evaluator)
     for handler in val_handlers:
         handler.attach(evaluator)
     return evaluator

@@ -64,6 +64,7 @@ class EpochLog:
             "train_loss": round(float(trainer.state.metrics["train_loss"]), 6),
             "learning_rate": f"{trainer.optimizer.param_groups[0]['lr']:.3g}",
             **{name: round(value, 6) for name, value in measured(self.evaluator, epoch).items()},
+            "waited_percent": round(waited_percent(trainer, self.evaluator), 2),
             "seconds": round(time.perf_counter() - self._began, 1),
         }
         rows = [*(r for r in self._rows() if int(r["epoch"]) < epoch), row]
@@ -72,13 +73,14 @@ class EpochLog:
         write_csv(self.path, list(widest), [dict.fromkeys(widest, "") | each for each in rows])
         key = self.evaluator.state.key_metric_name
         logger.info(
-            "Epoch %d of %d: train loss %.4f, %s %s, %.0f s",
+            "Epoch %d of %d: train loss %.4f, %s %s, %.0f s, waited %.1f %% for films",
             row["epoch"],
             trainer.state.max_epochs,
             row["train_loss"],
             key,
             row.get(key, "not measured"),
             row["seconds"],
+            row["waited_percent"],
         )
 
     def _rows(self) -> list[dict[str, Any]]:
@@ -111,9 +113,10 @@ class EpochLog:
 class TensorBoard:
     """Write what a person watches to TensorBoard.
 
-    Loss, learning rate, gradient norm, every metric, sample images and hyperparameters; of a
-    classifier its confusion matrix, ROC and precision-recall curves; of a segmentation true and
-    predicted masks on films; of an autoencoder films, reconstructions and what differs.
+    Loss, learning rate, gradient norm, time waited for films, every metric, sample images and
+    hyperparameters; of a classifier its confusion matrix, ROC and precision-recall curves; of a
+    segmentation true and predicted masks on films; of an autoencoder films, reconstructions and
+    what differs.
 
     Args:
         output_dir: Folder of the run.
@@ -166,6 +169,7 @@ class TensorBoard:
         said = measured(self.evaluator, int(trainer.state.epoch))
         for name, value in said.items():
             writer.add_scalar(f"validation/{name.removeprefix('val_')}", value, step)
+        writer.add_scalar("train/waited_percent", waited_percent(trainer, self.evaluator), step)
         if said:
             self._show(writer, step)
         writer.flush()
@@ -216,6 +220,12 @@ def measured(evaluator: RadiographEvaluator, epoch: int) -> dict[str, float]:
         for name, value in evaluator.state.metrics.items()
         if isinstance(value, int | float)
     }
+
+
+def waited_percent(trainer: RadiographTrainer, evaluator: RadiographEvaluator) -> float:
+    """Return the share of the present epoch, 0 to 100, in which training or validation waited."""
+    validated = evaluator.state.epoch == trainer.state.epoch
+    return trainer.waiting.percent(*([evaluator.waiting] if validated else []))
 
 
 def to_display(images: torch.Tensor) -> torch.Tensor:

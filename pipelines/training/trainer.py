@@ -16,9 +16,11 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.networks.device import autocast, autocast_dtype, pick_device, trains_quicker_in_half
+from pipelines.networks.depthwise import keep_depthwise_precise
+from pipelines.networks.device import autocast, autocast_dtype, pick_device
 from pipelines.training.sampling import EpochSampler
 from pipelines.training.schedule import Schedule
+from pipelines.training.waiting import Waiting
 
 
 class Handler(Protocol):
@@ -32,8 +34,8 @@ class RadiographTrainer(SupervisedTrainer):
     """Train one network on batches of films.
 
     Against its base: autocast on any device that has a half precision, channels_last layout,
-    gradient clipping, a learning rate by progress, averaged weights, and an end with a plain error
-    when the loss is not finite. Built by `build_trainer`.
+    gradient clipping, a learning rate by progress, averaged weights, a clock of the time without
+    films, and an end with a plain error when the loss is not finite. Built by `build_trainer`.
     """
 
     lr_scheduler: Schedule | None
@@ -43,6 +45,7 @@ class RadiographTrainer(SupervisedTrainer):
     mean_loss: Average
     use_amp: bool
     loss_scaler: torch.amp.GradScaler
+    waiting: Waiting
 
     def _iteration(self, engine: "RadiographTrainer", batchdata: dict[str, Any]) -> dict[str, Any]:
         device = engine.state.device
@@ -61,11 +64,12 @@ class RadiographTrainer(SupervisedTrainer):
             CommonKeys.IMAGE: images,
             CommonKeys.LABEL: labels,
             CommonKeys.PRED: predictions.detach(),
-            CommonKeys.LOSS: loss.item(),
         }
-        engine.require_finite(output[CommonKeys.LOSS])
         engine.loss_scaler.scale(loss / engine.accumulation_steps).backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        # Asked for last: until here a GPU is given work without waiting for what it answers.
+        output[CommonKeys.LOSS] = loss.item()
+        engine.require_finite(output[CommonKeys.LOSS])
         if steps:
             engine.step()
         return output
@@ -138,7 +142,8 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
         train_handlers: Handlers to attach, in this order.
         lr_scheduler: Learning rate by progress or by validation; None keeps it constant.
         average: Averaged weights, from `build_average`.
-        amp: Use the device's half precision where it has one and the network trains quicker in it.
+        amp: Use the device's half precision where it has one. On a CPU depthwise convolutions train
+            in float32, which is quicker there.
         accumulation_steps: Batches over which gradients are summed before a step.
         max_grad_norm: Gradients are clipped to this norm; None leaves them.
 
@@ -170,7 +175,9 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     )
     half = amp and autocast_dtype(device) == torch.float16
     trainer.loss_scaler = torch.amp.GradScaler(device.type, enabled=half)
-    trainer.use_amp = amp and trains_quicker_in_half(network, device)
+    trainer.use_amp = amp
+    if amp and device.type == "cpu":
+        keep_depthwise_precise(network)
     trainer.lr_scheduler = lr_scheduler
     trainer.average = average
     trainer.max_grad_norm = max_grad_norm
@@ -178,6 +185,8 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.mean_loss = Average(output_transform=_loss_of)
     trainer.mean_loss.attach(trainer, "train_loss")
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
+    trainer.waiting = Waiting()
+    trainer.waiting.attach(trainer)
     for handler in train_handlers:
         handler.attach(trainer)
         if isinstance(handler, ValidationHandler):

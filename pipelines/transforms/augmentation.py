@@ -148,8 +148,11 @@ class RandToned(RandomFilmTransform):
 
     def change(self, film: Pixels) -> Pixels:
         """Return the film through the curve."""
-        greys = np.linspace(0, 1, len(self._curve))
-        toned: Pixels = np.interp(film, greys, self._curve).astype(np.float32)
+        curve = self._curve.astype(np.float32)
+        # As np.interp, whose search of each pixel's place takes ten times as long.
+        place = film.clip(0, 1) * np.float32(len(curve) - 1)
+        below = np.minimum(place.astype(np.intp), len(curve) - 2)
+        toned: Pixels = curve[below] + (place - below.astype(np.float32)) * np.diff(curve)[below]
         return toned
 
 

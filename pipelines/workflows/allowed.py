@@ -41,6 +41,7 @@ _PIPELINES = {
     "training.class_balance": "ClassBalance",
     "training.dataset": "RadiographDataset",
     "training.evaluator": "build_evaluator",
+    "training.loading": "FilmLoader",
     "training.look": "LookWeights",
     "training.losses": "BinaryLoss CrossEntropy class_weights positive_weight",
     "training.metrics": "build_metric",
