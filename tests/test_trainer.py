@@ -29,7 +29,7 @@ def test_training_learns_the_films(films, tmp_path):
 def test_same_seed_gives_same_weights_with_any_number_of_loader_processes(films, tmp_path):
     runs = []
     for workers in (0, 2):
-        trainer, _ = small_run(films, tmp_path / str(workers), max_epochs=2, num_workers=workers)
+        trainer, _ = small_run(films, tmp_path / str(workers), max_epochs=3, num_workers=workers)
         trainer.run()
         runs.append(trainer.network.state_dict())
     assert states_equal(*runs)

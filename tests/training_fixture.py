@@ -57,13 +57,14 @@ def chain(*, noise: bool) -> Compose:
 
 
 def small_network() -> nn.Module:
-    """A network of a few hundred weights with batch norm."""
+    """A network of a few hundred weights with batch norm and dropout."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, stride=2, padding=1),
         nn.BatchNorm2d(8),
         nn.ReLU(),
         nn.Conv2d(8, 8, 3, stride=2, padding=1),
         nn.ReLU(),
+        nn.Dropout(0.1),
         nn.Flatten(),
         nn.Linear(8 * 16, 1),
     )

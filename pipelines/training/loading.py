@@ -41,4 +41,6 @@ class FilmLoader(DataLoader[dict[str, Any]]):
             persistent_workers=num_workers > 0,
             prefetch_factor=_AHEAD if num_workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
+            # Of its own: dropout must not depend on how often loaders are started.
+            generator=torch.Generator(),
         )
