@@ -13,6 +13,7 @@ PACKAGE = CHECKOUT / "pipelines"
 # A part may import from its own layer and from those above it in this list.
 LAYERS = (
     {
+        "collector",
         "errors",
         "labels",
         "lazy_packages",

@@ -17,6 +17,7 @@ HEAVY = (
     *("scipy.special", "scipy.ndimage", "scipy.stats", "scipy.optimize", "sklearn", "skimage"),
     *("itk", "matplotlib", "pandas", "transformers", "tensorboard", "torch.utils.tensorboard"),
     *("huggingface_hub", "highdicom", "sympy", "torch._dynamo", "imagecodecs", "mlflow"),
+    *("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"),
     *("monai.apps.datasets", "monai.engines", "monai.handlers", "monai.inferers.inferer"),
     *("ignite.handlers", "ignite.metrics.ssim", "pipelines.training.trainer"),
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipelines.collector import collector_paused
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
@@ -72,7 +73,9 @@ def predict_folder(
         PlainfilmError: If input, output, weights or configuration are wrong.
     """
     given = {"dataset_dir": str(source), "output_dir": str(output), "evaluator::restart": restart}
-    configuration = InferenceConfiguration(bundle, {**given, **overrides}, overlays=overlays)
+    with collector_paused():
+        configuration = InferenceConfiguration(bundle, {**given, **overrides}, overlays=overlays)
+        configuration.build("evaluator")
     summary: Mapping[str, Any] = configuration.build("run")[-1]
     return summary
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipelines.collector import collector_paused
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
@@ -79,9 +80,10 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         options.set.append(f"region={options.region}")
     if options.dicom is not None:
         options.set.append(f"dicom={options.dicom}")
-    bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
-    source = existing(options.source)
-    from pipelines.inference.batch import predict_folder
+    with collector_paused():
+        bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+        source = existing(options.source)
+        from pipelines.inference.batch import predict_folder
 
     summary = predict_folder(
         bundle,
