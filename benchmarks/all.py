@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 # Every script that makes figures, with the options that keep all of them below half an hour.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
+    "training_throughput": (),
 }
 LONGEST_SECONDS = 600
 
