@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
 from pipelines.inference.explain import Explainer
 from pipelines.inference.folder import prepare
 from pipelines.ingest.collect import Item
@@ -133,9 +133,7 @@ def spot_engine(folder: Path):
     nn.init.constant_(network[0].bias, 0.0)
     nn.init.constant_(network[4].weight, 1.0)
     save_weights(network, folder / "model.pt")
-    return TorchEngine(
-        network, folder / "model.pt", device="cpu", inferer=SimpleInferer(), batch_size=2
-    )
+    return Engine(network, folder / "model.pt", device="cpu", inferer=SimpleInferer(), batch_size=2)
 
 
 def classification(filename):

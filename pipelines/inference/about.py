@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pipelines
 from pipelines.files import read_json_object
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
 
 
-def about_model(bundle_root: Path, engine: TorchEngine) -> dict[str, object]:
+def about_model(bundle_root: Path, engine: Engine) -> dict[str, object]:
     """Name bundle, version, weights and engine.
 
     Args:

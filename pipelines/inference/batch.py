@@ -17,10 +17,18 @@ from pipelines.collector import collector_paused
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
-from pipelines.inference.engine import TorchEngine
-from pipelines.inference.fingerprint import fingerprint
+from pipelines.inference.engine import Engine
+from pipelines.inference.fingerprint import fingerprint, test_image
 from pipelines.inference.folder import RadiographFolder
-from pipelines.inference.journal import JOURNAL_NAME, Entry, Journal, Stamp
+from pipelines.inference.journal import (
+    ENGINE,
+    JOURNAL_NAME,
+    WEIGHTS,
+    Entry,
+    Journal,
+    Stamp,
+    found_fingerprint,
+)
 from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.overlap import one_thread_an_operation
@@ -29,6 +37,7 @@ from pipelines.inference.reading import ReaderPool
 from pipelines.inference.stream import Answer, FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
+from pipelines.networks.runtimes.opening import EngineName
 from pipelines.predictions import Refusal
 from pipelines.progress import progress
 from pipelines.radiograph import Pixels
@@ -108,7 +117,7 @@ class BatchPredictor:
     def __init__(  # noqa: PLR0913 - what a configuration sets
         self,
         dataset: RadiographFolder,
-        engine: TorchEngine,
+        engine: Engine,
         reader: ReaderPool,
         *,
         postprocessing: Postprocessing,
@@ -224,10 +233,18 @@ class BatchPredictor:
         """Load weights and operating point and say what is used."""
         root = self.bundle_root.resolve()
         verify_manifest(Bundle(root.name, root))
-        self.engine.load()
+        self.engine.begin(lambda: test_image(self.dataset.transform), before=self._engine_before)
         shaped = [self.postprocessing.about(), *(each.about() for each in self.additions)]
         model = about_model(self.bundle_root, self.engine)
         return model | {name: value for each in shaped for name, value in each.items()}
+
+    def _engine_before(self) -> str | None:
+        """Say what ran the films that an earlier run has predicted with these weights."""
+        found = {} if self.restart else found_fingerprint(self.output / JOURNAL_NAME)
+        if found.get(WEIGHTS) != self.engine.weights_sha256:
+            return None
+        name = str(found.get(ENGINE, "")).partition(" ")[0]
+        return name if name in list(EngineName) else None
 
     def _open_journal(self, about: Mapping[str, object]) -> Journal:
         bundle = f"{about['bundle']} {about['bundle_version']}"

@@ -14,7 +14,7 @@ from torch import nn
 from pipelines.errors import PlainfilmError
 from pipelines.evaluation.explanation_pictures import on_film, write_explanation
 from pipelines.evaluation.explanations import Explanation, Method, explain, method_of
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
 from pipelines.inference.output import output_errors
 from pipelines.inference.prepared import Outputs, PreparedFilm
 from pipelines.ingest.read import read_radiograph
@@ -32,7 +32,7 @@ class ExplainedNetwork:
             time.
     """
 
-    def __init__(self, engine: TorchEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
 
@@ -87,7 +87,7 @@ class Explainer:
 
     def __init__(
         self,
-        engine: TorchEngine,
+        engine: Engine,
         output_dir: str | Path,
         *,
         layer: str | None = None,

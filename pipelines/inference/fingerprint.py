@@ -2,23 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import pipelines
 from pipelines.errors import Reason, RunError, refusal_behind
-from pipelines.inference.engine import TorchEngine
-from pipelines.inference.folder import RadiographFolder, prepare
-from pipelines.inference.journal import INPUT_FOLDER, PACKAGE
-from pipelines.inference.prepared import PreparedFilm
+from pipelines.inference.engine import Engine
+from pipelines.inference.folder import RadiographFolder, Transform, prepare
+from pipelines.inference.journal import ENGINE, INPUT_FOLDER, PACKAGE, WEIGHTS
 from pipelines.ingest.collect import Item
 from pipelines.radiograph import Provenance, Radiograph
 
 
 def fingerprint(
-    dataset: RadiographFolder, *, engine: TorchEngine, about: Mapping[str, object], bundle: str
+    dataset: RadiographFolder, *, engine: Engine, about: Mapping[str, object], bundle: str
 ) -> dict[str, str]:
     """Name everything that shapes a result.
 
@@ -38,9 +39,45 @@ def fingerprint(
     Raises:
         RunError: If preprocessing or network cannot handle the test film.
     """
+    with _fitting():
+        image = test_image(dataset.transform)
+        engine(image[None])
+    return {
+        PACKAGE: pipelines.__version__,
+        "bundle": bundle,
+        WEIGHTS: engine.weights_sha256,
+        "operating point": _hash(json.dumps(about, sort_keys=True, default=str).encode()),
+        "preprocessing": _hash(_bytes(image)),
+        ENGINE: f"{engine.name} on {engine.device.type}",
+        INPUT_FOLDER: _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
+    }
+
+
+def test_image(transform: Transform) -> torch.Tensor:
+    """Prepare a film that is the same every time.
+
+    Args:
+        transform: The chain that prepares films.
+
+    Returns:
+        float32, (channel, height, width).
+
+    Raises:
+        RunError: If the preprocessing cannot handle it.
+    """
+    with _fitting():
+        return prepare(transform, _test_film(), item=Item(Path(), "test film")).image
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Say of an error that preprocessing and network do not fit.
+
+    Raises:
+        RunError: In its place.
+    """
     try:
-        prepared = prepare(dataset.transform, _test_film(), item=Item(Path(), "test film"))
-        engine(prepared.image[None])
+        yield
     except Exception as error:
         refusal = refusal_behind(error)
         if refusal is not None:
@@ -50,15 +87,6 @@ def fingerprint(
             f"expected preprocessing and network to fit together, got {type(error).__name__} "
             f"for a test film: {error}; check network_def and preprocessing in inference.json",
         ) from error
-    return {
-        PACKAGE: pipelines.__version__,
-        "bundle": bundle,
-        "weights": engine.weights_sha256,
-        "operating point": _hash(json.dumps(about, sort_keys=True, default=str).encode()),
-        "preprocessing": _hash(_bytes(prepared)),
-        "engine": f"{engine.name} on {engine.device.type}",
-        INPUT_FOLDER: _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
-    }
 
 
 def _test_film() -> Radiograph:
@@ -68,8 +96,8 @@ def _test_film() -> Radiograph:
     return Radiograph(ramp, (0.2, 0.2), Provenance(format="png", bits=16))
 
 
-def _bytes(prepared: PreparedFilm) -> bytes:
-    image = prepared.image.numpy()
+def _bytes(tensor: torch.Tensor) -> bytes:
+    image = tensor.numpy()
     return repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()
 
 

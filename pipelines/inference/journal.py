@@ -26,6 +26,12 @@ PACKAGE = "plainfilm"
 INPUT_FOLDER = "input folder"
 """Name in the fingerprint of what may not change: tables of other films are not to be replaced."""
 
+WEIGHTS = "weights"
+"""Name in the fingerprint of the hash of the weights."""
+
+ENGINE = "engine"
+"""Name in the fingerprint of what ran the network, as `torch on cpu`."""
+
 _MOST_FINGERPRINT_BYTES = 10_000
 
 # These come from the machine and not from the file, so the next run tries again.
@@ -136,16 +142,20 @@ class Journal:
 
 def is_output(folder: Path) -> bool:
     """Whether a folder is the output of a prediction: it holds a journal."""
-    path = folder / JOURNAL_NAME
+    return PACKAGE in found_fingerprint(folder / JOURNAL_NAME)
+
+
+def found_fingerprint(path: Path) -> Mapping[str, object]:
+    """Read the fingerprint of a journal; of a file that is none, or not there, nothing."""
     try:
         if not path.is_file():
-            return False
+            return {}
         with path.open("rb") as journal:
             first = journal.readline(_MOST_FINGERPRINT_BYTES)
     except OSError:
-        return False
+        return {}
     fingerprint = _json(first.decode("utf-8", errors="replace"))
-    return isinstance(fingerprint, dict) and PACKAGE in fingerprint
+    return fingerprint if isinstance(fingerprint, dict) else {}
 
 
 def _line(entry: Entry) -> dict[str, object]:

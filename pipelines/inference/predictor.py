@@ -8,7 +8,8 @@ from pipelines.errors import InputError
 from pipelines.files import read_json_object
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
+from pipelines.inference.fingerprint import test_image
 from pipelines.inference.folder import Transform, prepare
 from pipelines.inference.guard import GuardMark
 from pipelines.inference.prepared import Outputs, Postprocessing, PreparedFilm
@@ -61,7 +62,7 @@ class Predictor:
     """
 
     preprocessing: Transform
-    engine: TorchEngine
+    engine: Engine
     postprocessing: Postprocessing
     guard: GuardMark | None = None
     reader: ReaderPool = field(default_factory=ReaderPool)
@@ -89,14 +90,15 @@ class Predictor:
         Raises:
             PlainfilmError: If weights, operating point or configuration are missing or wrong.
         """
-        # Alone in its batch, a film needs no company of zeros.
+        # Alone in its batch, a film needs no company of zeros and has all cores.
+        alone = {"engine::batch_size": 1, "engine::at_once": 1}
         configuration = InferenceConfiguration(
-            bundle, {"engine::batch_size": 1, **(overrides or {})}, overlays=overlays
+            bundle, {**alone, **(overrides or {})}, overlays=overlays
         )
         parts = map(configuration.build, ("preprocessing", "engine", "postprocessing"))
         preprocessing, engine, postprocessing = parts
         additions = configuration.build("evaluator").additions
-        engine.load()
+        engine.begin(lambda: test_image(preprocessing))
         return cls(
             preprocessing,
             engine,

@@ -12,7 +12,7 @@ from torch import nn
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.regions import Mask
 from pipelines.evaluation.segmentation_point import SegmentationPoint
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
 from pipelines.inference.folder import Transform, prepare
 from pipelines.inference.segment import on_film
 from pipelines.ingest.collect import Item
@@ -56,7 +56,7 @@ class NetworkFinder:
     ) -> None:
         self._weights = Path(weights)
         self._preprocessing = preprocessing
-        self._engine = TorchEngine(
+        self._engine = Engine(
             network, weights, device=device, inferer=AugmentedInferer(), batch_size=1
         )
 

@@ -10,7 +10,7 @@ import torch
 
 from pipelines.errors import PlainfilmError
 from pipelines.inference.dicom_results import DicomResults
-from pipelines.inference.engine import TorchEngine
+from pipelines.inference.engine import Engine
 from pipelines.inference.overlap import overlapped
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import Outcome as ReadOutcome
@@ -47,7 +47,7 @@ class FilmStream(Generic[AnyFilm]):
 
     def __init__(
         self,
-        engine: TorchEngine,
+        engine: Engine,
         reader: ReaderPool,
         *,
         postprocessing: Postprocessing,

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.networks.full_precision import needs_full_precision
 
 _MAP_AXES = 4
 _SQUARE_ANGLE = 90
@@ -61,6 +62,11 @@ class AugmentedInferer:
         self._views = (*map(_flip, flips), *map(_turn, rotations))
         self._swaps = _swaps(swap_channels)
         self._inferer = inferer
+
+    @property
+    def full_precision(self) -> bool:
+        """Whether the inferer within asks for float32."""
+        return needs_full_precision(self._inferer)
 
     def __call__(
         self,

@@ -14,6 +14,8 @@ class FullPrecisionInferer:
     the channels-last layout.
     """
 
+    full_precision = True
+
     def __call__(
         self, inputs: torch.Tensor, network: nn.Module, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
@@ -32,3 +34,8 @@ class FullPrecisionInferer:
         with torch.autocast(inputs.device.type, enabled=False):
             output: torch.Tensor = network(inputs.float().contiguous(), *args, **kwargs)
         return output
+
+
+def needs_full_precision(inferer: object) -> bool:
+    """Whether an inferer asks for float32: an engine of half precision would spoil its answers."""
+    return bool(getattr(inferer, "full_precision", False))

@@ -49,6 +49,11 @@ def _add_predict(verb: AddVerb) -> None:
         metavar="KINDS",
         help="write results as DICOM objects for a PACS: sr, seg, sc, gsps, or several by commas",
     )
+    parser.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="what runs the network: torch, onnxruntime, openvino, tensorrt, or auto: the quickest",
+    )
     add_ensemble(parser)
     add_overlay(parser)
     add_set(parser)
@@ -80,6 +85,8 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         options.set.append(f"region={options.region}")
     if options.dicom is not None:
         options.set.append(f"dicom={options.dicom}")
+    if options.engine is not None:
+        options.set.append(f"engine_name={options.engine}")
     with collector_paused():
         bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
         source = existing(options.source)

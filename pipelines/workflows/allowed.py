@@ -18,7 +18,7 @@ _PIPELINES = {
     "inference.batch": "BatchPredictor run_predictor",
     "inference.classify": "Classify",
     "inference.dicom_results": "DicomResults",
-    "inference.engine": "TorchEngine",
+    "inference.engine": "Engine",
     "inference.explain": "Explainer",
     "inference.folder": "RadiographFolder",
     "inference.guard": "GuardMark",

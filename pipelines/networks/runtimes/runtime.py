@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.networks.telemetry import switch_off_telemetry
 
 Planes: TypeAlias = npt.NDArray[np.float32]
 
@@ -79,6 +80,7 @@ def required(package: str, *, engine: str) -> ModuleType:
     Raises:
         ConfigurationError: If it is not installed, or does not load.
     """
+    switch_off_telemetry()
     try:
         return import_module(package)
     except ImportError as error:
