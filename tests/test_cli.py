@@ -11,6 +11,8 @@ from made_up_bundle import write_bundle
 
 import pipelines
 from pipelines.cli import main
+from pipelines.deploy.export import Exported
+from pipelines.deploy.export_table import Row
 from pipelines.errors import ConfigurationError, DatasetError, Reason, RunError
 from pipelines.verbs.options import settings
 from pipelines.workflows import bundle as bundles
@@ -202,12 +204,17 @@ def test_explain_and_region_are_keys_of_the_configuration(root, calls, capsys):
 
 
 def test_export(root, calls, capsys):
-    calls[0]("pipelines.deploy.export.export_bundle", Path("model.ts"))
+    row = Row("torch float32", 8.2, 20.4, 60.0, 0, 0.0, 0.0)
+    calls[0]("pipelines.deploy.export.export_bundle", Exported(Path("model.ts"), (row,)))
     assert main(["export", "made_up", "--output", "model.ts"]) == 0
     _, positional, named = calls[-1]
     assert positional[0].name == "made_up"
     assert (named["export_format"], named["output"]) == ("torchscript", Path("model.ts"))
-    assert capsys.readouterr().out == "exported: model.ts\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].split() == ["torch", "float32", "8.2", "20.4", "60.0", "0", "0"]
+    assert said[-1] == "exported: model.ts"
+    assert main(["export", "made_up", "--int8"]) == 2
+    assert "expected --int8 and --calibration DIR together" in capsys.readouterr().err
 
 
 def wrapped(error: Exception) -> Exception:

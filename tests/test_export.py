@@ -12,8 +12,9 @@ import torch
 from monai.networks.nets import AutoEncoder, UNet
 from torch import nn
 
-from pipelines.deploy import export
-from pipelines.deploy.export import TOLERANCE, example_shape, export_bundle
+from pipelines.deploy import export_source
+from pipelines.deploy.export import TOLERANCE, export_bundle
+from pipelines.deploy.export_source import example_shape
 from pipelines.deploy.torchscript import load_torchscript, save_torchscript
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.classifiers import build_classifier
@@ -64,7 +65,7 @@ def extra_files(path):
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
 def test_torchscript_gives_the_same_numbers_and_carries_its_description(bundle):
-    path = export_bundle(bundle, export_format="torchscript")
+    path = export_bundle(bundle, export_format="torchscript").path
     assert path == bundle.root / "models" / "model.ts"
     exported = torch.jit.load(path)
     for shape in [(1, 1, 192, 192), (3, 1, 64, 96)]:
@@ -95,7 +96,7 @@ def test_overrides_count_and_no_folder_of_this_machine_is_told(bundle, tmp_path)
         export_format="torchscript",
         output=output,
         overrides={"weights": str(elsewhere), "image_size": 64},
-    )
+    ).path
     assert path == output
     files = dict.fromkeys(EXTRA[:2] + EXTRA[3:], "")
     torch.jit.load(path, _extra_files=files)
@@ -108,7 +109,7 @@ def test_overrides_count_and_no_folder_of_this_machine_is_told(bundle, tmp_path)
 
 
 def test_it_runs_where_this_package_and_monai_are_not(bundle):
-    path = export_bundle(bundle, export_format="torchscript")
+    path = export_bundle(bundle, export_format="torchscript").path
     program = (
         "import sys, torch; net = torch.jit.load(sys.argv[1]); "
         "print(net(torch.zeros(2, 1, 64, 64)).shape[0]); "
@@ -155,7 +156,7 @@ class Unlike(nn.Module):
 def test_other_numbers_are_refused_and_nothing_is_written(bundle, monkeypatch):
     old = bundle.root / "models" / "model.ts"
     old.write_text("earlier")
-    monkeypatch.setattr(export, "plain_network", lambda *_: Unlike().eval())
+    monkeypatch.setattr(export_source, "plain_network", lambda *_: Unlike().eval())
     with pytest.raises(RunError, match="expected the exported network to give the numbers"):
         export_bundle(bundle, export_format="torchscript")
     assert old.read_text() == "earlier"
@@ -183,7 +184,7 @@ def test_a_network_that_cannot_be_compiled_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("onnx", "known: torchscript"), ("torch_script", "did you mean 'torchscript'")],
+    [("tensorflow", "known: torchscript, onnx, openvino"), ("onnxx", "did you mean 'onnx'")],
 )
 def test_an_unknown_format_is_refused_before_anything_is_built(bundle, name, said):
     bundle.inference.unlink()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pipelines
+from pipelines.deploy.packages.contents import FILES, as_text, carried_files
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import read_json_object, sha256
 from pipelines.workflows.bundle import Bundle, class_names
@@ -22,21 +23,23 @@ def describe(
     *,
     overlays: Sequence[str],
     overrides: Mapping[str, object],
+    precision: str = "float32",
 ) -> dict[str, str]:
-    """Return texts by name, each JSON.
+    """Return texts by name: JSON, and files in base64.
 
     Args:
         bundle: The bundle.
         weights: The weights that are exported.
         overlays: Configurations merged after `inference.json`.
         overrides: Values by id.
+        precision: In which the network computes: `float32`, or `int8` where that serves.
 
     Returns:
         `metadata.json` and `inference.json` of the bundle, the latter as merged but for what names
         folders of this machine; `operating_point.json` from beside the weights, if there is one;
         `classes.json`, the class names in order; `preprocessing.json`: what has to be done to a
         film before and around the network, where the weights came from, and the network's input
-        and output.
+        and output; under `files/` what else prediction reads: the guard, a refiner.
 
     Raises:
         ConfigurationError: If the configuration cannot be read.
@@ -57,13 +60,16 @@ def describe(
             "image_size": configuration.get("image_size"),
             "inferer": configuration.get("inferer"),
             "network_data_format": data_format,
+            "precision": precision,
         },
     }
     operating_point = weights.parent / _OPERATING_POINT
     if operating_point.is_file():
         texts["operating_point.json"] = read_json_object(operating_point)
+    files = carried_files(bundle.root, weights, configuration)
     return {
-        name: json.dumps(content, indent=2, ensure_ascii=False) for name, content in texts.items()
+        **{name: json.dumps(each, indent=2, ensure_ascii=False) for name, each in texts.items()},
+        **{FILES + name: as_text(path) for name, path in files.items()},
     }
 
 

@@ -1,55 +1,92 @@
-"""A bundle's network with its weights in one file that runs without this package."""
+"""A bundle's network with its weights in one file: to run without this package, or by `predict`."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from torch import nn
 
 from pipelines.deploy.description import describe
+from pipelines.deploy.export_films import (
+    Films,
+    FoundFilm,
+    draw,
+    find_films,
+    read_films,
+    require_apart,
+)
+from pipelines.deploy.export_source import Source
+from pipelines.deploy.export_table import Judge, Row, Runner, write_table
+from pipelines.deploy.packages.opened import find_model
+from pipelines.deploy.packages.written import openvino_file, openvino_model, save_onnx
+from pipelines.deploy.quantisation import FEWEST_FILMS, quantise
 from pipelines.deploy.torchscript import load_torchscript, save_torchscript
-from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.files import read_json_object, whole_file
-from pipelines.inference.configuration import InferenceConfiguration
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError
+from pipelines.files import whole_file
 from pipelines.nearest import right_names
-from pipelines.networks.weights import plain_network
+from pipelines.networks.runtimes.onnx_runtime import OnnxRuntime
+from pipelines.networks.runtimes.openvino_runtime import OpenVinoRuntime
+from pipelines.networks.runtimes.runtime import RuntimeNetwork
 from pipelines.workflows.bundle import Bundle
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 """Largest difference between exported and original network, as a share of the largest output."""
 
+AUROC_TOLERANCE = 0.002
+"""Most that quantisation may take from the AUROC."""
+
+CALIBRATION_FILMS = 300
+
 _BATCHES = (1, 2)  # two, so that a network which was frozen to one size of batch is noticed
-_USUAL_SIDE = 64
+_NOISE_FILMS = 8
+_MOST_JUDGES = 1000
+
+_log = logging.getLogger(__name__)
 
 
 class ExportFormat(StrEnum):
     """What a network can be exported as."""
 
     TORCHSCRIPT = "torchscript"
+    ONNX = "onnx"
+    OPENVINO = "openvino"
 
 
-Runner: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+_SUFFIXES = {
+    ExportFormat.TORCHSCRIPT: ".ts",
+    ExportFormat.ONNX: ".onnx",
+    ExportFormat.OPENVINO: ".xml",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
-    """How a format is written and run.
+class Int8:
+    """How a network is quantised.
 
     Attributes:
-        suffix: Of its files.
-        save: Writes a network and the texts that go with it, by name.
-        load: Makes a function of a file.
+        calibration: Folder of films to take ranges from.
+        films: How many of them, at most.
     """
 
-    suffix: str
-    save: Callable[[nn.Module, Path, Mapping[str, str]], None]
-    load: Callable[[Path], Runner]
+    calibration: Path
+    films: int = CALIBRATION_FILMS
 
 
-_WRITERS = {ExportFormat.TORCHSCRIPT: _Writer(".ts", save_torchscript, load_torchscript)}
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        table: PyTorch first, then what was exported.
+    """
+
+    path: Path
+    table: tuple[Row, ...]
 
 
 def export_bundle(
@@ -59,12 +96,14 @@ def export_bundle(
     output: Path | None = None,
     overlays: Sequence[str] = (),
     overrides: Mapping[str, object] | None = None,
-) -> Path:
+    int8: Int8 | None = None,
+    evaluate: Path | None = None,
+) -> Exported:
     """Write the network of a bundle's `inference.json` with its weights, and see that it is right.
 
-    The file takes prepared films, float32 (batch, channel, height, width), and gives what the
-    network gives. What prepares films, what averages mirror images and the operating point are
-    not part of it: they are described in the texts that it carries (`describe`).
+    The network in the file takes prepared films, float32 (batch, channel, height, width), and gives
+    what the network gives. What prepares films, what averages mirror images, the operating point
+    and the guard come with it as texts (`describe`), so that `predict` takes it for a bundle.
 
     Args:
         bundle: The bundle, with weights.
@@ -72,61 +111,153 @@ def export_bundle(
         output: File to write; None writes `models/model` with the format's suffix.
         overlays: Names or paths of configurations merged after `inference.json`.
         overrides: Values by id of the configuration.
+        int8: Quantise it; None leaves it in floating point.
+        evaluate: Folder of films to judge it by; where it holds folders of the classes, by AUROC
+            too. None takes films for calibration of other patients than those that calibrate, or
+            noise.
 
     Returns:
-        The file. It was read back, and gave the numbers of the original within `TOLERANCE`.
+        The file and the table, which stands beside it too. The file was read back; in floating
+        point it gave the numbers of the original within `TOLERANCE`.
 
     Raises:
-        ConfigurationError: If there is no such format, or the configuration is wrong.
-        RunError: If there are no weights, they do not fit (WEIGHTS_MISSING, WEIGHTS_MISMATCH), or
-            the exported network gives other numbers (INTERNAL).
+        ConfigurationError: If there is no such format, it has no INT8, or the configuration is
+            wrong.
+        RunError: If there are no weights, they do not fit (WEIGHTS_MISSING, WEIGHTS_MISMATCH), the
+            exported network gives other numbers (INTERNAL), or INT8 costs too much accuracy.
     """
-    writer = _writer(export_format)
-    configuration = InferenceConfiguration(bundle, dict(overrides or {}), overlays=overlays)
-    weights = Path(configuration.build("weights"))
-    network = plain_network(configuration.build("network_def"), weights)
-    texts = describe(bundle, weights, overlays=overlays, overrides=overrides or {})
-    path = output or bundle.root / "models" / f"model{writer.suffix}"
+    kind = _format(export_format, int8)
+    source = Source.of(bundle, overlays, overrides or {})
+    calibration, judge = _films(source, int8, evaluate)
+    texts = describe(
+        bundle,
+        source.weights,
+        overlays=overlays,
+        overrides=overrides or {},
+        precision="float32" if int8 is None else "int8",
+    )
+    name = f"model{'' if int8 is None else '_int8'}{_SUFFIXES[kind]}"
+    path = output or bundle.root / "models" / name
+    table = [judge.row("torch float32", source.run, [source.weights])]
+    with _written(kind, source, path, texts=texts, calibration=calibration) as temporary:
+        exported = _opened(temporary, full_precision=int8 is None)
+        if int8 is None:
+            _compare(source.network, exported, source.shape)
+        files = [temporary, temporary.with_suffix(".bin")]
+        row = judge.row(
+            kind.value if int8 is None else f"{kind.value} int8",
+            lambda images: source.apply(images, exported),
+            [each for each in files if each.is_file()],
+        )
+        _refuse_worse(row)
+    table.append(row)
+    write_table(
+        path, table, {"bundle": bundle.name, "format": kind.value, "int8": int8 is not None}
+    )
+    _warn_if_predict_refuses(path)
+    return Exported(path, tuple(table))
+
+
+def _films(source: Source, int8: Int8 | None, evaluate: Path | None) -> tuple[Films | None, Judge]:
+    """Read the films that calibrate and those that judge; no patient does both.
+
+    Raises:
+        ConfigurationError: If there are too few.
+    """
+    point = source.point
+    classes = tuple(getattr(point, "classes", ()))
+    calibrating: list[FoundFilm] = []
+    others: list[FoundFilm] = []
+    if int8 is not None:
+        calibrating, others = draw(find_films(int8.calibration, classes), int8.films)
+        if len(calibrating) < FEWEST_FILMS:
+            raise ConfigurationError(
+                Reason.DATASET_LAYOUT,
+                f"expected at least {FEWEST_FILMS} films for calibration, got {len(calibrating)}",
+            )
+    if evaluate is not None:
+        others = find_films(evaluate, classes)
+        require_apart(calibrating, others)
+    judging, _ = draw(others, _MOST_JUDGES) if evaluate is None else (others, [])
+    preprocessing, reader = map(source.configuration.build, ("preprocessing", "reader"))
+
+    def read(films: Sequence[FoundFilm], purpose: str) -> Films:
+        return read_films(films, preprocessing, reader, purpose=purpose)
+
+    calibration = read(calibrating, "reading films to calibrate with") if calibrating else None
+    if not judging:
+        return calibration, Judge(_noise(source.shape), point, known=False)
+    return calibration, Judge(read(judging, "reading films to judge by"), point)
+
+
+def _noise(shape: tuple[int, int, int]) -> Films:
+    random = torch.Generator().manual_seed(0)
+    images = tuple(torch.randn(shape, generator=random) for _ in range(_NOISE_FILMS))
+    return Films(images, (None,) * _NOISE_FILMS, tuple(map(str, range(_NOISE_FILMS))))
+
+
+@contextmanager
+def _written(
+    kind: ExportFormat,
+    source: Source,
+    path: Path,
+    *,
+    texts: Mapping[str, str],
+    calibration: Films | None,
+) -> Iterator[Path]:
+    """Write the file at a temporary place; it takes its own when the block ends well."""
+    if kind is ExportFormat.OPENVINO:
+        model = openvino_model(source.network, shape=source.shape)
+        if calibration is not None:
+            _log.warning("quantising with %d films, which takes a minute or two", len(calibration))
+            model, _ = quantise(model, calibration.images)
+        with openvino_file(model, path, texts) as temporary:
+            yield temporary
+        return
     with whole_file(path) as temporary:
-        writer.save(network, temporary, texts)
-        _compare(network, writer.load(temporary), example_shape(bundle))
-    return path
+        if kind is ExportFormat.ONNX:
+            save_onnx(source.network, temporary, texts, shape=source.shape)
+        else:
+            save_torchscript(source.network, temporary, texts)
+        yield temporary
 
 
-def example_shape(bundle: Bundle) -> tuple[int, int, int]:
-    """Return channels, height and width of an image that the network takes, from the metadata.
-
-    A side that the metadata leaves open (`*`, `16*n`) becomes 64, or the multiple next to it.
-
-    Args:
-        bundle: The bundle.
-    """
-    image: object = read_json_object(bundle.metadata)
-    for key in ("network_data_format", "inputs", "image"):
-        image = image.get(key, {}) if isinstance(image, Mapping) else {}
-    described = image if isinstance(image, Mapping) else {}
-    sides = [_side(each) for each in described.get("spatial_shape", ())][-2:]
-    height, width = sides if len(sides) > 1 else (_USUAL_SIDE, _USUAL_SIDE)
-    return int(described.get("num_channels", 1)), height, width
+def _opened(path: Path, *, full_precision: bool) -> Runner:
+    if path.suffix == ".xml":
+        return RuntimeNetwork(OpenVinoRuntime(path, full_precision=full_precision))
+    if path.suffix == ".onnx":
+        return RuntimeNetwork(OnnxRuntime(path))
+    return load_torchscript(path)
 
 
-def _side(written: int | str) -> int:
-    if isinstance(written, int):
-        return written
-    step = written.partition("*")[0]
-    unit = int(step) if step.isdecimal() else 1
-    if "**" in written:  # such as 2**p*n: a power that has 64 among its multiples
-        return _USUAL_SIDE
-    return unit * max(1, _USUAL_SIDE // unit)
+def _refuse_worse(row: Row) -> None:
+    if row.auroc_change is not None and row.auroc_change < -AUROC_TOLERANCE:
+        raise RunError(
+            Reason.INTERNAL,
+            f"expected an AUROC within {AUROC_TOLERANCE} of PyTorch's, got {row.auroc:.4f}, which "
+            f"differs by {row.auroc_change:+.4f}; nothing was written. Calibrate with more films, "
+            "or leave out --int8",
+        )
 
 
-def _writer(name: str) -> _Writer:
+def _warn_if_predict_refuses(path: Path) -> None:
+    try:
+        find_model(str(path))
+    except PlainfilmError as error:
+        _log.warning("others can run the file, but `plainfilm predict` refuses it: %s", error)
+
+
+def _format(name: str, int8: Int8 | None) -> ExportFormat:
     if name not in list(ExportFormat):
         raise ConfigurationError(
             Reason.UNKNOWN_NAME,
             f"no export format named {name!r}{right_names(name, list(ExportFormat))}",
         )
-    return _WRITERS[ExportFormat(name)]
+    if int8 is not None and name != ExportFormat.OPENVINO:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected --format openvino for --int8, got {name}"
+        )
+    return ExportFormat(name)
 
 
 @torch.inference_mode()

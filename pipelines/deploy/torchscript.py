@@ -1,6 +1,7 @@
 """TorchScript: a network compiled with its weights, run by PyTorch from Python, C++ or Java."""
 
 import io
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from pipelines.errors import ConfigurationError, Reason
 def save_torchscript(network: nn.Module, path: Path, texts: Mapping[str, str]) -> None:
     """Compile a network and write it with texts.
 
-    Compiled, not traced, so that any size of batch and image keeps its own way through it.
+    Compiled, not traced, so that any size of batch and image keeps its own way through it. Among
+    the texts come the names of its state, `state.json`: in the file, other tensors stand among
+    them.
 
     Args:
         network: In eval mode, without hooks.
@@ -29,8 +32,9 @@ def save_torchscript(network: nn.Module, path: Path, texts: Mapping[str, str]) -
     """
     with _no_deprecation():
         content = io.BytesIO()
+        kept = {**texts, "state.json": json.dumps(list(network.state_dict()))}
         try:
-            torch.jit.save(torch.jit.script(network), content, _extra_files=dict(texts))
+            torch.jit.save(torch.jit.script(network), content, _extra_files=kept)
         except (RuntimeError, FrontendError) as error:
             raise ConfigurationError(
                 Reason.CONFIGURATION,

@@ -64,6 +64,9 @@ class Engine:
             whole number above 0.
     """
 
+    has_gradients = True
+    """Whether the network can be looked into; one of an exported file cannot."""
+
     def __init__(
         self,
         network: nn.Module,

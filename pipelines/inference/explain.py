@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipelines.errors import PlainfilmError
+from pipelines.errors import ConfigurationError, PlainfilmError, Reason
 from pipelines.evaluation.explanation_pictures import on_film, write_explanation
 from pipelines.evaluation.explanations import Explanation, Method, explain, method_of
 from pipelines.inference.engine import Engine
@@ -58,8 +58,15 @@ class ExplainedNetwork:
         with self._lock:
             return explain(self._network, images, target=target, method=method, layer=layer)
 
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the network has what Grad-CAM needs; one of an exported file has not."""
+        return self._engine.has_gradients
+
     @cached_property
     def _network(self) -> nn.Module:
+        if not self.has_gradients:
+            return self._engine.load()
         # What was loaded in inference mode has no gradients; a copy made outside of it has.
         with torch.inference_mode(mode=False):
             return copy.deepcopy(self._engine.load())
@@ -101,9 +108,19 @@ class Explainer:
         self._method = method_of(method)
 
     def about(self) -> Mapping[str, object]:
-        """Say what the pictures show, for `summary.json`."""
+        """Say what the pictures show, for `summary.json`.
+
+        Raises:
+            ConfigurationError: If the network is one that cannot be looked into so.
+        """
         if not self._enabled:
             return {"explanations": None}
+        if not self._is_possible:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                "expected a network of PyTorch to explain, got an exported one, which has no "
+                "gradients; predict with the bundle, or take --set explainer::method=occlusion",
+            )
         about = {"explanations": self._method.in_words}
         if self._method is Method.OCCLUSION:
             return about
@@ -141,14 +158,21 @@ class Explainer:
             records: What was predicted, in the same order.
 
         Returns:
-            A map of each film that was classified, by the first method; None for others.
+            A map of each film that was classified, by the first method; None for others, and for
+            all where the network cannot be looked into.
         """
         found: list[Heat | None] = [None] * len(films)
+        if not self._is_possible:
+            return found
         for place, _record, explanation in self._explained(films, records):
             name, plane = next(iter(explanation.heats.items()))
             film = films[place]
             found[place] = Heat(on_film(plane, film.placement, film.original_size), name)
         return found
+
+    @property
+    def _is_possible(self) -> bool:
+        return self._network.has_gradients or self._method is Method.OCCLUSION
 
     def _explained(
         self, films: Sequence[PreparedFilm], records: Sequence[Prediction | Refusal]

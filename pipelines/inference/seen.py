@@ -69,7 +69,8 @@ class Seeing:
             answer: What the predictor gave.
 
         Returns:
-            Of a classifier, where it looked for the class that it called; of a detector of
+            Of a classifier, where it looked for the class that it called (nothing of an exported
+            one, which has no gradients); of a detector of
             anomalies, where film and reconstruction differ; of a segmentation, the outlines.
         """
         if isinstance(answer.record, Classification):
@@ -80,6 +81,8 @@ class Seeing:
 
     def _looked_at(self, answer: Answer, record: Classification) -> Seen:
         film = answer.film
+        if not self._network.has_gradients:
+            return Seen()
         (explanation,) = self._network(film.image[None], target=[record.predicted_class])
         height, width = film.original_size
         share = min(1.0, MOST_HEAT_PIXELS / max(height, width))

@@ -23,6 +23,9 @@ from pipelines.workflows.required import Kind
 NODE_SUFFIXES = (".yaml", ".yml")
 """A file of this suffix is the configuration of a node."""
 
+EXPORTED_SUFFIXES = (".ts", ".onnx", ".xml")
+"""A file of this suffix was exported."""
+
 
 def add(verb: AddVerb) -> None:
     """Add these verbs to the command line."""
@@ -41,7 +44,7 @@ def _add_check(verb: AddVerb) -> None:
         "bundles",
         nargs="*",
         metavar="BUNDLE",
-        help="or the .yaml file of a node; default: all known bundles",
+        help="or the .yaml file of a node, or an exported file; default: all known bundles",
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
@@ -92,10 +95,12 @@ def check(options: argparse.Namespace) -> ExitStatus:
             Reason.UNKNOWN_NAME, "no bundles: none under ./bundles; give a path"
         )
     nodes = [Path(name) for name in names if name.endswith(NODE_SUFFIXES)]
-    bundles = [find_bundle(name) for name in names if not name.endswith(NODE_SUFFIXES)]
+    files = [Path(name) for name in names if name.endswith(EXPORTED_SUFFIXES)]
+    others = (*NODE_SUFFIXES, *EXPORTED_SUFFIXES)
+    bundles = [find_bundle(name) for name in names if not name.endswith(others)]
     if options.write_manifest:
         return _write_manifests(bundles)
-    wrong = sum(map(_check_node, nodes))
+    wrong = sum(map(_check_node, nodes)) + sum(map(_check_file, files))
     overrides = settings(options.set)
     for bundle in bundles:
         if options.untrusted:
@@ -140,6 +145,19 @@ def _check_node(path: Path) -> int:
 
     problems = check_node(existing(path))
     say("\n".join(map(str, problems)) or f"{path.name}: ok")
+    return len(problems)
+
+
+def _check_file(path: Path) -> int:
+    """Print what an exported file holds, or what is wrong with it; return how much that is."""
+    from pipelines.deploy.packages.opened import describe_file, find_model
+    from pipelines.workflows.check import check_bundle
+
+    problems = check_bundle(find_model(str(path)), base=Kind.INFERENCE)
+    for problem in problems:
+        say(table_text(problem.within(path.name)))
+    if not problems:
+        say(table_text(f"{path.name}: ok: {describe_file(path)}; nothing in it runs code"))
     return len(problems)
 
 

@@ -79,9 +79,22 @@ def settings(pairs: Sequence[str]) -> dict[str, object]:
 
 
 def checked(
-    options: argparse.Namespace, *, base: Kind, overlays: Sequence[str]
+    options: argparse.Namespace,
+    *,
+    base: Kind,
+    overlays: Sequence[str],
+    find: Callable[[str], Bundle] = find_bundle,
 ) -> tuple[Bundle, dict[str, object]]:
     """Find the bundle and check what is about to run, before anything heavy is imported.
+
+    Args:
+        options: What was given.
+        base: The configuration that is about to run.
+        overlays: Names or paths of configurations merged after it.
+        find: Finds the bundle; another one than `find_bundle` takes exported files as well.
+
+    Returns:
+        The bundle, and the values that are set by id.
 
     Raises:
         ConfigurationError: If the check finds a problem.
@@ -89,7 +102,7 @@ def checked(
     from pipelines.progress import configure_logging
     from pipelines.workflows.check import check_bundle
 
-    bundle, overrides = find_bundle(options.bundle), settings(options.set)
+    bundle, overrides = find(options.bundle), settings(options.set)
     ensemble = getattr(options, "ensemble", None)
     if ensemble is not None:
         overrides = ensemble_settings(existing(ensemble), base=base) | overrides

@@ -42,14 +42,14 @@ def serve(options: argparse.Namespace) -> ExitStatus:
         ConfigurationError: If its settings are wrong, or there are none.
     """
     from pipelines.deploy.node.configuration import read_node, trial_settings
-    from pipelines.workflows.bundle import find_bundle
+    from pipelines.deploy.packages.opened import find_model
 
     if (options.configuration is None) == (options.bundle is None):
         raise ConfigurationError(
             Reason.CONFIGURATION, "expected either a configuration file or --bundle NAME"
         )
     if options.bundle is not None:
-        root = find_bundle(options.bundle).root
+        root = find_model(options.bundle).root
         settings = trial_settings(str(root), options.data_dir or DATA_DIR)
     elif options.data_dir is not None:
         raise ConfigurationError(

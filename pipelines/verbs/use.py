@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipelines.collector import collector_paused
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
@@ -30,7 +31,7 @@ def _add_predict(verb: AddVerb) -> None:
         "read a file or a folder of DICOM, PNG, JPEG and TIFF and write tables of predictions",
         "predict pneumonia_classification films/ results/",
     )
-    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("bundle", metavar="BUNDLE", help="or a file that `export` wrote")
     parser.add_argument("source", metavar="INPUT", type=Path, help="a file or a folder")
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="a folder for what comes out")
     parser.add_argument(
@@ -68,10 +69,28 @@ def _add_export(verb: AddVerb) -> None:
     )
     parser.add_argument("bundle", metavar="BUNDLE")
     parser.add_argument(
-        "--format", default="torchscript", metavar="NAME", help="default: %(default)s"
+        "--format",
+        default="torchscript",
+        metavar="NAME",
+        help="torchscript, onnx or openvino; default: %(default)s",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="default: beside the bundle's weights"
+    )
+    parser.add_argument(
+        "--int8", action="store_true", help="quantise to eight bits, with --calibration"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="films to take the ranges of INT8 from"
+    )
+    parser.add_argument(
+        "--films", type=int, metavar="N", default=300, help="how many of them; default: %(default)s"
+    )
+    parser.add_argument(
+        "--evaluate",
+        type=Path,
+        metavar="DIR",
+        help="other films to judge the file by; in folders named after the classes, by AUROC",
     )
     add_overlay(parser)
     add_set(parser)
@@ -88,7 +107,11 @@ def predict(options: argparse.Namespace) -> ExitStatus:
     if options.engine is not None:
         options.set.append(f"engine_name={options.engine}")
     with collector_paused():
-        bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+        from pipelines.deploy.packages.opened import find_model
+
+        bundle, overrides = checked(
+            options, base=Kind.INFERENCE, overlays=options.overlay, find=find_model
+        )
         source = existing(options.source)
         from pipelines.inference.batch import predict_folder
 
@@ -109,16 +132,30 @@ def predict(options: argparse.Namespace) -> ExitStatus:
 
 
 def export(options: argparse.Namespace) -> ExitStatus:
-    """Write a bundle's network as one file after its static check."""
-    bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
-    from pipelines.deploy.export import export_bundle
+    """Write a bundle's network as one file after its static check.
 
-    path = export_bundle(
+    Raises:
+        ConfigurationError: If one of `--int8` and `--calibration` stands without the other.
+    """
+    if options.int8 != (options.calibration is not None):
+        raise ConfigurationError(
+            Reason.CONFIGURATION, "expected --int8 and --calibration DIR together, got one of them"
+        )
+    bundle, overrides = checked(options, base=Kind.INFERENCE, overlays=options.overlay)
+    folders = (options.calibration, options.evaluate)
+    calibration, evaluate = (None if each is None else existing(each) for each in folders)
+    from pipelines.deploy.export import Int8, export_bundle
+    from pipelines.deploy.export_table import as_text
+
+    exported = export_bundle(
         bundle,
         export_format=options.format,
         output=options.output,
         overlays=options.overlay,
         overrides=overrides,
+        int8=None if calibration is None else Int8(calibration, options.films),
+        evaluate=evaluate,
     )
-    say(f"exported: {path}")
+    say(as_text(exported.table))
+    say(f"exported: {exported.path}")
     return ExitStatus.DONE

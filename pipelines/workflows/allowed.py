@@ -20,6 +20,7 @@ _PIPELINES = {
     "inference.dicom_results": "DicomResults",
     "inference.engine": "Engine",
     "inference.explain": "Explainer",
+    "inference.exported": "ExportedEngine",
     "inference.folder": "RadiographFolder",
     "inference.guard": "GuardMark",
     "inference.reading": "ReaderPool",

@@ -34,10 +34,11 @@ from pipelines.deploy.node.settings import (
     StoreDestination,
     Tls,
 )
+from pipelines.deploy.packages.opened import find_model
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
 from pipelines.files import read_json_object
 from pipelines.nearest import right_names
-from pipelines.workflows.bundle import Bundle, find_bundle
+from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.check import check_bundle
 from pipelines.workflows.problem import Problem
 from pipelines.workflows.reading import Document, read_document
@@ -97,7 +98,7 @@ def trial_settings(bundle: str, data_dir: Path) -> NodeSettings:
     Raises:
         ConfigurationError: If there is no such bundle.
     """
-    kinds = (REPORT, SEGMENTATION) if _outlines(find_bundle(bundle)) else (REPORT,)
+    kinds = (REPORT, SEGMENTATION) if _outlines(find_model(bundle)) else (REPORT,)
     return NodeSettings(data_dir.resolve(), (Rule("all", bundle, dicom=kinds),))
 
 
@@ -250,7 +251,7 @@ class _Reader:
                 "destinations",
                 f"expected dicom to say what is sent: one or several of {', '.join(DICOM_KINDS)}",
             )
-        bundle = _or_complain(section, "bundle", lambda: find_bundle(rule.bundle), rule.bundle)
+        bundle = _or_complain(section, "bundle", lambda: find_model(rule.bundle), rule.bundle)
         if bundle is not None:
             self._check_bundle(section, rule, bundle)
 

@@ -11,11 +11,11 @@ import uvicorn
 from pipelines.deploy.node.inbox import Inbox
 from pipelines.deploy.node.metrics import Metrics
 from pipelines.deploy.node.settings import NodeSettings
+from pipelines.deploy.packages.opened import find_model
 from pipelines.deploy.web.app import NodeStatus, create_app
 from pipelines.deploy.web.limits import Limits
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.predictor import Predictor
-from pipelines.workflows.bundle import find_bundle
 
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
@@ -84,7 +84,7 @@ def _predictors(settings: NodeSettings) -> Mapping[str, Predictor]:
     predictors: dict[str, Predictor] = {}
     roots: dict[str, Path] = {}
     for rule in settings.rules:
-        bundle = find_bundle(rule.bundle)
+        bundle = find_model(rule.bundle)
         root = bundle.root.resolve()
         if roots.setdefault(bundle.name, root) != root:
             raise ConfigurationError(

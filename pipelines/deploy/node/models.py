@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.deploy.node.settings import BatchSettings, Rule
+from pipelines.deploy.packages.opened import find_model
 from pipelines.inference.batch import BatchPredictor
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.stream import Record
 from pipelines.results.dicom_ledger import FilmObjects
-from pipelines.workflows.bundle import find_bundle
 
 
 class Model:
@@ -30,7 +30,7 @@ class Model:
         if rule.dicom:
             given["dicom"] = ",".join(rule.dicom)
         configuration = InferenceConfiguration(
-            find_bundle(rule.bundle), {**given, **rule.overrides}, overlays=rule.overlays
+            find_model(rule.bundle), {**given, **rule.overrides}, overlays=rule.overlays
         )
         self.folder = folder
         self.predictor: BatchPredictor = configuration.build("evaluator")

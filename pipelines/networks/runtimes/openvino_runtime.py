@@ -17,8 +17,7 @@ class OpenVinoRuntime:
     """A network in an ONNX file or OpenVINO's own, run by OpenVINO.
 
     The network is compiled for the shapes of the first few batches, which runs quicker than one for
-    any shape; that one is made only where more shapes come. OpenVINO's telemetry belongs to its
-    tools of conversion, which are not called.
+    any shape; that one is made only where more shapes come.
 
     Args:
         path: `.onnx`, or `.xml` with its `.bin` beside it.

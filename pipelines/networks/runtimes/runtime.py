@@ -68,7 +68,7 @@ class RuntimeNetwork(nn.Module):
 
 
 def required(package: str, *, engine: str) -> ModuleType:
-    """Import the package of an engine.
+    """Import the package of an engine, with nothing told to its makers.
 
     Args:
         package: Its name.
