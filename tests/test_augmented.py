@@ -142,34 +142,10 @@ def test_windows_and_views_together():
     torch.manual_seed(0)
     network = nn.Conv2d(1, 2, 1)  # sees single pixels: windows must not show
     images = films(2, 1, 50, 41)
-    for buffered in (True, False):
-        windows = SlidingWindow([16, 24], overlap=0.5, buffered=buffered, sw_batch_size=2)
+    for at_once in (None, 2):
+        windows = SlidingWindow([16, 24], overlap=0.5, sw_batch_size=at_once)
         assert same(windows(images, network), network(images))
         views = AugmentedInferer(flips=["left_right"], rotations=[180], inferer=windows)
         assert same(views(images, network), network(images))
     small = films(1, 1, 10, 12)
     assert same(SlidingWindow(16)(small, network), network(small))
-
-
-def test_windows_are_float32_under_autocast():
-    network, images = nn.Conv2d(1, 1, 3, padding=1), films(1, 1, 32, 32)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        found = SlidingWindow(32)(images, network)
-        assert found.dtype == torch.float32
-        assert same(found, network(images).float())
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"roi_size": 0},
-        {"roi_size": [16, -1]},
-        {"roi_size": 16, "overlap": 1.0},
-        {"roi_size": 16, "overlap": -0.1},
-        {"roi_size": 16, "sw_batch_size": 0},
-        {"roi_size": 16, "mode": "soft"},
-    ],
-)
-def test_wrong_windows_are_refused(settings):
-    with pytest.raises(ConfigurationError, match="expected"):
-        SlidingWindow(**settings)

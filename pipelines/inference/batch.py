@@ -31,12 +31,12 @@ from pipelines.inference.journal import (
 )
 from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
-from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import ReaderPool
 from pipelines.inference.stream import Answer, FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
+from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.opening import EngineName
 from pipelines.predictions import Refusal
 from pipelines.progress import progress

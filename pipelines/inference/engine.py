@@ -19,10 +19,10 @@ from pipelines.errors import PlainfilmError
 from pipelines.files import sha256
 from pipelines.inference.engine_cache import converted, remember, remembered
 from pipelines.inference.engine_trial import AUTO, candidates, machine, measure, told, variants
-from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.settings import whole_number
 from pipelines.networks.device import autocast, pick_device, usable_cores
 from pipelines.networks.full_precision import needs_full_precision
+from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.definition import definition
 from pipelines.networks.runtimes.opening import EngineName, engine_name, open_runtime
 from pipelines.networks.runtimes.runtime import RuntimeNetwork

@@ -11,11 +11,11 @@ import torch
 from pipelines.errors import PlainfilmError
 from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import Engine
-from pipelines.inference.overlap import overlapped
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import Outcome as ReadOutcome
 from pipelines.inference.reading import ReaderPool
 from pipelines.ingest.collect import Item
+from pipelines.networks.overlap import overlapped
 from pipelines.predictions import Prediction, Refusal
 
 Record: TypeAlias = Prediction | Refusal

@@ -20,9 +20,9 @@ from pipelines.deploy.node.spool import Spool, sync_folder
 from pipelines.deploy.node.states import FilmState
 from pipelines.errors import Outcome, PlainfilmError, Reason
 from pipelines.files import write_json
-from pipelines.inference.overlap import one_thread_an_operation
 from pipelines.inference.stream import Record
 from pipelines.ingest.collect import Item
+from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.predictions import Refusal
 from pipelines.results.dicom_ledger import FOLDER, FilmObjects
 
