@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 # Every script that makes figures, with the options that keep all of them below half an hour.
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
+    "latency": (),
     "training_throughput": (),
 }
 LONGEST_SECONDS = 600
@@ -62,10 +63,10 @@ def run(name: str) -> list[measuring.Figure] | None:
     """Run one script where nothing else is in memory; None where it fails."""
     with tempfile.TemporaryDirectory() as temporary:
         kept = Path(temporary) / "figures.json"
-        command = [sys.executable, f"{name}.py", *SCRIPTS[name], "--json", str(kept)]
+        command = [sys.executable, str(HERE / f"{name}.py"), *SCRIPTS[name], "--json", str(kept)]
         try:
             done = subprocess.run(
-                [command[0], str(HERE / command[1]), *command[2:]],
+                command,
                 check=False,
                 capture_output=True,
                 text=True,
