@@ -56,6 +56,7 @@ class Reason(StrEnum):
     MANIFEST_MISMATCH = "manifest_mismatch"
     OUTPUT_UNWRITABLE = "output_unwritable"
     OUTPUT_IN_USE = "output_in_use"
+    PARTS_MISMATCH = "parts_mismatch"
     NOT_FINITE = "not_finite"
     INTERNAL = "internal"
 

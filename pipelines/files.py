@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,24 @@ def write_json(path: Path, value: object) -> None:
         ValueError: If a float in `value` is not finite.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def link(source: Path, target: Path) -> None:
+    """Let a second name stand for a file; where the file system has no hard links, copy it.
+
+    What stands at `target` is replaced. Whoever writes files whole, by renaming, never changes the
+    other name's content.
+
+    Args:
+        source: The file.
+        target: Its second name; parent folders are made as needed.
+    """
+    with whole_file(target) as temporary:
+        temporary.unlink()
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

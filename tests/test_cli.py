@@ -188,7 +188,7 @@ def test_predict(root, calls, capsys, failed, status):
     assert main(["predict", "made_up", "films", "out", "--restart"]) == status
     _, positional, named = calls[-1]
     assert positional[1:] == (Path("films"), Path("out"))
-    assert named == {"overrides": {}, "overlays": [], "restart": True}
+    assert named == {"overrides": {}, "overlays": [], "restart": True, "shard": None}
     said = capsys.readouterr().out
     assert said == f"{5 + failed} inputs: 4 predicted, 1 skipped, {failed} failed; tables: out\n"
 

@@ -1,6 +1,5 @@
 """The last step of a detector of anomalies: reconstructions become scores, flags and pictures."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,6 @@ from pipelines.evaluation.anomaly_point import AnomalyPoint
 from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
 from pipelines.evaluation.anomaly_scores import measure_films
 from pipelines.evaluation.explanation_pictures import on_film
-from pipelines.files import write_csv, write_json
 from pipelines.inference.output import output_errors
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.inference.settings import positive
@@ -22,7 +20,7 @@ from pipelines.ingest.read import read_radiograph
 from pipelines.predictions import AnomalyDetection, Prediction, Refusal
 from pipelines.results.captures import Heat
 from pipelines.results.overlays import Caption
-from pipelines.results.records import record_json
+from pipelines.results.task_tables import AnomalyTables
 from pipelines.transforms.reading import with_channels
 
 
@@ -141,33 +139,10 @@ class DetectAnomalies:
             for film, record, output in zip(films, records, outputs, strict=True)
         ]
 
-    def tables(
-        self, output_dir: Path, predictions: Sequence[AnomalyDetection]
-    ) -> Mapping[str, object]:
-        """Write `predictions.csv` and `predictions.json`; return how many films are anomalous."""
-        write_csv(
-            output_dir / "predictions.csv",
-            COLUMNS,
-            (
-                anomaly_cells(
-                    each.filename,
-                    each.anomaly_score,
-                    anomalous=each.anomalous,
-                    out_of_distribution=each.out_of_distribution,
-                )
-                for each in predictions
-            ),
-        )
-        write_json(
-            output_dir / "predictions.json",
-            {
-                "score": self.operating_point.score.value,
-                "threshold": self.threshold,
-                "predictions": list(map(record_json, predictions)),
-            },
-        )
-        counts = Counter(each.anomalous for each in predictions)
-        return {"anomalous": counts[True], "normal": counts[False]}
+    @property
+    def tables(self) -> AnomalyTables:
+        """What writes `predictions.csv` and `predictions.json`."""
+        return AnomalyTables(self.operating_point.score.value, self.threshold)
 
     def caption(self, prediction: AnomalyDetection) -> Caption:
         """Say whether the film is anomalous, and its score."""

@@ -31,6 +31,7 @@ from pipelines.inference.journal import (
 )
 from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
+from pipelines.inference.part import Part, forget_part, write_part
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import ReaderPool
 from pipelines.inference.stream import Answer, FilmStream, Record
@@ -38,6 +39,7 @@ from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
 from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.opening import EngineName
+from pipelines.ingest.shard import Shard
 from pipelines.predictions import Refusal
 from pipelines.progress import progress
 from pipelines.radiograph import Pixels
@@ -61,6 +63,7 @@ def predict_folder(
     overrides: Mapping[str, object],
     overlays: Sequence[str] = (),
     restart: bool = False,
+    shard: Shard | None = None,
 ) -> Mapping[str, Any]:
     """Run a bundle's inference configuration on a folder.
 
@@ -74,6 +77,8 @@ def predict_folder(
         overrides: Values by id of the configuration, such as `engine::batch_size`.
         overlays: Names or paths of configurations merged after `inference.json`.
         restart: Forget what an earlier run has done.
+        shard: Predict a share of the films alone, into a folder of its own below `output`; see
+            `merge_shards`.
 
     Returns:
         What stands in `summary.json`.
@@ -81,7 +86,11 @@ def predict_folder(
     Raises:
         PlainfilmError: If input, output, weights or configuration are wrong.
     """
-    given = {"dataset_dir": str(source), "output_dir": str(output), "evaluator::restart": restart}
+    given: dict[str, object] = {"dataset_dir": str(source), "evaluator::restart": restart}
+    if shard is not None:
+        output /= shard.folder
+        given["dataset::shard"] = str(shard)
+    given["output_dir"] = str(output)
     with collector_paused():
         configuration = InferenceConfiguration(bundle, {**given, **overrides}, overlays=overlays)
         configuration.build("evaluator")
@@ -185,9 +194,12 @@ class BatchPredictor:
             for position, item in enumerate(self.dataset.collection.items)
         ]
         if self.dicom is not None:
-            self.dicom.require_dicom(self.dataset.collection.items)
+            # A share without a DICOM film says nothing about the others.
+            if self.dataset.shard is None:
+                self.dicom.require_dicom(self.dataset.collection.items)
             self.dicom.begin(about)
         with output_errors():
+            forget_part(self.output)
             journal = self._open_journal(about)
         found = {film.position: journal.find(film.item, film.stamp) for film in films}
         kinds = (self.postprocessing.record, Refusal)
@@ -222,7 +234,29 @@ class BatchPredictor:
         if self.report:
             title = f"{summary['bundle']} {summary['bundle_version']}"
             draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read)
+        self._finish_part(about, speed)
         return summary
+
+    def _finish_part(self, about: Mapping[str, object], speed: Mapping[str, object]) -> None:
+        """Say that a share is finished, with what brings it together with the others."""
+        listing, shard = self.dataset.collection.listing, self.dataset.shard
+        if listing is None or shard is None:
+            return
+        objects: Mapping[str, object] = {}
+        if self.dicom is not None and self.dicom.kinds:
+            objects = {"kinds": self.dicom.kinds, "made_by": self.dicom.made_by}
+        part = Part(
+            folder=self.output,
+            shard=shard,
+            task=self.postprocessing.record.__name__,
+            tables=self.postprocessing.tables,
+            about=about,
+            speed=speed,
+            objects=objects,
+            listing=listing,
+        )
+        with output_errors():
+            write_part(part)
 
     def _has_objects(self, record: Record) -> bool:
         if self.dicom is None or isinstance(record, Refusal):

@@ -12,7 +12,7 @@ from pipelines.evaluation.point_rules import require_input_size
 from pipelines.inference.prepared import Outputs, PreparedFilm, not_finite
 from pipelines.predictions import Classification, Refusal
 from pipelines.results.overlays import Caption
-from pipelines.results.tables import write_classifications
+from pipelines.results.task_tables import ClassTables
 
 
 class Classify:
@@ -75,11 +75,10 @@ class Classify:
             for record, good in zip(records, finite[:, 0], strict=True)
         ]
 
-    def tables(
-        self, output_dir: Path, predictions: Sequence[Classification]
-    ) -> Mapping[str, object]:
-        """Write `predictions.csv` and `predictions.json`; return the number of films a label."""
-        return write_classifications(output_dir, predictions, classes=self.operating_point.classes)
+    @property
+    def tables(self) -> ClassTables:
+        """What writes `predictions.csv` and `predictions.json`."""
+        return ClassTables(self.operating_point.classes)
 
     def caption(self, prediction: Classification) -> Caption:
         """Say which class was called and how probable it is."""

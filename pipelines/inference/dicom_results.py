@@ -178,15 +178,7 @@ class DicomResults:
         """
         if not self.kinds:
             return {"dicom": None}
-        counts = self._ledger.finish(filenames)
-        if counts["films_without"]:
-            _log.warning(
-                "%s films were predicted without all of their DICOM objects: see %s/%s",
-                counts["films_without"],
-                FOLDER,
-                FAILURES,
-            )
-        return {"dicom": {"kinds": [kind.value for kind in self.kinds], **counts}}
+        return finish_objects(self._ledger, filenames, kinds=[kind.value for kind in self.kinds])
 
     @property
     def _settings(self) -> str:
@@ -200,8 +192,11 @@ class DicomResults:
         }
         return json.dumps(shaping, sort_keys=True, default=str)
 
-    @cached_property
-    def _ledger(self) -> ObjectLedger:
+    @property
+    def made_by(self) -> str:
+        """Names all that shapes the objects; empty where none are asked for."""
+        if not self.kinds:
+            return ""
         identity = None if self._identities is None else self._identities.digest
         made_by = [
             self.kinds,
@@ -210,8 +205,11 @@ class DicomResults:
             self._settings,
             self._about["weights_sha256"],
         ]
-        digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
-        return ObjectLedger(self._output, digest[:16])
+        return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _ledger(self) -> ObjectLedger:
+        return ObjectLedger(self._output, self.made_by)
 
     @cached_property
     def _writer(self) -> "ObjectWriter":
@@ -238,6 +236,30 @@ class DicomResults:
                 foreign_limit=about.get("guard_limit", about.get("out_of_distribution_limit")),
             ),
         )
+
+
+def finish_objects(
+    ledger: ObjectLedger, filenames: Sequence[str], *, kinds: Sequence[str]
+) -> Mapping[str, object]:
+    """Write the tables of objects and say how many films lack some.
+
+    Args:
+        ledger: Knows the objects.
+        filenames: The films that were predicted.
+        kinds: What was asked for.
+
+    Returns:
+        What `summary.json` says about them, under `dicom`.
+    """
+    counts = ledger.finish(filenames)
+    if counts["films_without"]:
+        _log.warning(
+            "%s films were predicted without all of their DICOM objects: see %s/%s",
+            counts["films_without"],
+            FOLDER,
+            FAILURES,
+        )
+    return {"dicom": {"kinds": list(kinds), **counts}}
 
 
 def _is_dicom(film: Item) -> bool:

@@ -10,6 +10,7 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.journal import is_output
 from pipelines.inference.prepared import PreparedFilm
 from pipelines.ingest.collect import Collection, Item, collect
+from pipelines.ingest.shard import Shard, shard_of
 from pipelines.radiograph import Radiograph
 
 Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -28,16 +29,23 @@ class RadiographFolder:
         data: Folder, looked through with everything below it, or one file.
         transform: Reads and prepares one film.
         exclude: Folder whose files are no inputs although it lies inside `data`: the output.
+        shard: Take a share of the films alone, `INDEX/COUNT` with an index from 0; see `Shard`.
 
     Folders below `data` that hold the journal of an earlier prediction are passed over too, since
     their contact sheet would be taken for a film; a warning names each.
     """
 
     def __init__(
-        self, data: str | Path, transform: Transform, *, exclude: str | Path | None = None
+        self,
+        data: str | Path,
+        transform: Transform,
+        *,
+        exclude: str | Path | None = None,
+        shard: str | None = None,
     ) -> None:
         self._root = Path(data)
         self._exclude = None if exclude is None else Path(exclude)
+        self.shard = None if shard is None else Shard.parse(shard)
         self.transform = transform
 
     @cached_property
@@ -48,8 +56,11 @@ class RadiographFolder:
             ConfigurationError: If there is no such folder, nothing in it, or it is an output.
         """
         self._refuse_output()
-        found = collect(self._root, passes_over=self._passes_over, show_progress=True)
-        if not found.inputs:
+        found = collect(
+            self._root, passes_over=self._passes_over, shard=self.shard, show_progress=True
+        )
+        # A share of few films may be empty; what all shares are of may not.
+        if not (found.inputs if found.listing is None else found.listing.count):
             raise ConfigurationError(
                 Reason.DATASET_LAYOUT,
                 f"expected at least one file in the input {self._root.name!r}, got none; "
@@ -83,7 +94,11 @@ class RadiographFolder:
 
     @cached_property
     def _own_output(self) -> Path | None:
-        return None if self._exclude is None else self._exclude.resolve()
+        if self._exclude is None:
+            return None
+        output = self._exclude.resolve()
+        # The shares of one output lie side by side, and none of them is an input of another.
+        return output if shard_of(output) is None else output.parent
 
     def _refuse_output(self) -> None:
         if self.root == self._own_output:

@@ -1,7 +1,7 @@
 """What a batch has done so far, on disk line by line, so that a killed run goes on where it was."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,21 @@ def found_fingerprint(path: Path) -> Mapping[str, object]:
         return {}
     fingerprint = _json(first.decode("utf-8", errors="replace"))
     return fingerprint if isinstance(fingerprint, dict) else {}
+
+
+def journal_lines(path: Path) -> Iterator[tuple[str, Entry | None]]:
+    """Give the lines of a journal one at a time: first the fingerprint, then entries.
+
+    Args:
+        path: The journal.
+
+    Yields:
+        The line as it stands there, and its entry; None for the fingerprint and damaged lines.
+    """
+    with path.open(encoding="utf-8", errors="replace") as journal:
+        for line in journal:
+            content = _json(line)
+            yield line, _entry(content) if isinstance(content, dict) else None
 
 
 def _line(entry: Entry) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from pipelines.ingest.collect import Item
 from pipelines.predictions import Prediction, Refusal
 from pipelines.radiograph import Radiograph
 from pipelines.results.overlays import Caption
+from pipelines.results.task_tables import TaskTables
 
 Outputs: TypeAlias = npt.NDArray[np.float32]
 """What the network gave for n films: (n, outputs), or (n, channel, height, width)."""
@@ -80,8 +80,9 @@ class Postprocessing(Protocol):
     ) -> Sequence[Prediction | Refusal]:
         """Make a record of each film; files of a film are written here, each whole or not."""
 
-    def tables(self, output_dir: Path, predictions: Sequence[Any]) -> Mapping[str, object]:
-        """Write the tables of all predictions; return what `summary.json` says about them."""
+    @property
+    def tables(self) -> TaskTables:
+        """What writes the tables of all predictions."""
 
     def caption(self, prediction: Any) -> Caption:
         """Say in a few words what was predicted, for the contact sheet."""

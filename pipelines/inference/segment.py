@@ -27,9 +27,9 @@ from pipelines.results.masks import (
     measure_region,
     write_mask,
     write_nifti,
-    write_segmentations,
 )
 from pipelines.results.overlays import Caption
+from pipelines.results.task_tables import MaskTables
 
 _NEVER = -20.0  # a logit: two in a billion
 
@@ -162,11 +162,10 @@ class Segment:
         """
         return [self._answer(film, maps) for film, maps in zip(films, outputs, strict=True)]
 
-    def tables(self, output_dir: Path, predictions: Sequence[Segmentation]) -> Mapping[str, object]:
-        """Write `predictions.csv`, `measurements.csv` and `predictions.json`."""
-        return write_segmentations(
-            output_dir, predictions, classes=self.classes, image_names=self._image_names
-        )
+    @property
+    def tables(self) -> MaskTables:
+        """What writes `predictions.csv`, `measurements.csv` and `predictions.json`."""
+        return MaskTables(self.classes, self._image_names)
 
     def caption(self, prediction: Segmentation) -> Caption:
         """Say how many structures were found."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.errors import Outcome, Reason
-from pipelines.files import write_csv
+from pipelines.files import link, write_csv, write_text
 from pipelines.results.dicom_kinds import Kind, MissingObject, WrittenObject
 from pipelines.table_cells import table_filename, table_text
 
@@ -97,6 +97,28 @@ class ObjectLedger:
         """Remove what is known of a film from memory: its objects have gone elsewhere."""
         with self._lock:
             self._films.pop(filename, None)
+
+    def adopt(self, films: Mapping[str, Path]) -> None:
+        """Take over what other output folders have of films; their files are linked.
+
+        Args:
+            films: The output folder that each film was predicted into, by its name.
+
+        Raises:
+            OSError: If a file is missing or cannot be written.
+        """
+        ledgers = {folder: ObjectLedger(folder, self._made_by) for folder in {*films.values()}}
+        adopted = []
+        for filename, folder in films.items():
+            film = ledgers[folder].find(filename)
+            if film is not None:
+                adopted.append(film)
+                for each in film.objects:
+                    link(folder / FOLDER / each.file, self.folder / each.file)
+        with self._lock:
+            self._films = {film.filename: film for film in adopted}
+            lines = "".join(json.dumps(asdict(film)) + "\n" for film in adopted)
+            write_text(self._path, lines)
 
     def finish(self, filenames: Sequence[str]) -> dict[str, object]:
         """Write `objects.csv` and `failures.csv`, and remove objects that are not of these films.

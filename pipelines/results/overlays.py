@@ -1,6 +1,6 @@
 """Pictures of what was predicted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,20 @@ def write_contact_sheet(
     Raises:
         ConfigurationError: If there is no film.
     """
-    tiles = [_tile(pixels, caption, side) for pixels, caption in films]
+    write_tiles(path, [_tile(pixels, caption, side) for pixels, caption in films], columns=columns)
+
+
+def write_tiles(path: Path, tiles: Sequence[Image.Image], *, columns: int = 4) -> None:
+    """Write a contact sheet of films that are drawn and framed already.
+
+    Args:
+        path: PNG to write.
+        tiles: As `tiles_of` gives them.
+        columns: Films in a row at most.
+
+    Raises:
+        ConfigurationError: If there is no film.
+    """
     if not tiles:
         raise ConfigurationError(
             Reason.CONFIGURATION, "expected at least one film, got 0; predict some films first"
@@ -78,6 +91,28 @@ def write_contact_sheet(
         sheet.paste(tile, (_GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
     with whole_file(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def tiles_of(path: Path, *, side: int = 300) -> list[Image.Image]:
+    """Cut a contact sheet into its films, as they were drawn; PNG loses nothing.
+
+    Args:
+        path: Of the sheet.
+        side: As of `write_contact_sheet`.
+
+    Returns:
+        A picture a film, in order, and as many empty ones as the last row has room for.
+
+    Raises:
+        OSError: If there is no such picture.
+    """
+    width, height = side + 2 * _FRAME, side + 2 * _FRAME + _CAPTION
+    with Image.open(path) as sheet:
+        return [
+            sheet.crop((left, top, left + width, top + height))
+            for top in range(_GAP, sheet.height - height, height + _GAP)
+            for left in range(_GAP, sheet.width - width, width + _GAP)
+        ]
 
 
 def _tile(pixels: Pixels, caption: Caption, side: int) -> Image.Image:

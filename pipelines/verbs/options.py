@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import did_you_mean
@@ -136,6 +136,21 @@ def existing(path: Path) -> Path:
 def say(text: str) -> None:
     """Print what the user asked for."""
     sys.stdout.write(text + "\n")
+
+
+def told(summary: Mapping[str, Any], output: Path) -> ExitStatus:
+    """Say how many inputs were predicted, and return what that means to the shell.
+
+    Args:
+        summary: What stands in `summary.json`.
+        output: Where it stands.
+    """
+    counts = ", ".join(f"{summary[name]} {name}" for name in ("predicted", "skipped", "failed"))
+    say(f"{summary['inputs']} inputs: {counts}; tables: {output}")
+    without = (summary.get("dicom") or {}).get("films_without", 0)
+    if without:
+        say(f"{without} predicted without all of their DICOM objects: {output}/dicom")
+    return ExitStatus.SOME_FAILED if summary["failed"] or without else ExitStatus.DONE
 
 
 def add_overlay(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.collector import collector_paused
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.ingest.shard import Shard
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
@@ -14,6 +15,7 @@ from pipelines.verbs.options import (
     checked,
     existing,
     say,
+    told,
 )
 from pipelines.workflows.required import Kind
 
@@ -54,6 +56,11 @@ def _add_predict(verb: AddVerb) -> None:
         "--engine",
         metavar="NAME",
         help="what runs the network: torch, onnxruntime, openvino, tensorrt, or auto: the quickest",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="INDEX/COUNT",
+        help="predict one of COUNT shares of the films, counted from 0, such as 3/16; see merge",
     )
     add_ensemble(parser)
     add_overlay(parser)
@@ -106,13 +113,14 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         options.set.append(f"dicom={options.dicom}")
     if options.engine is not None:
         options.set.append(f"engine_name={options.engine}")
+    shard = None if options.shard is None else Shard.parse(options.shard)
     with collector_paused():
         from pipelines.deploy.packages.opened import find_model
 
         bundle, overrides = checked(
             options, base=Kind.INFERENCE, overlays=options.overlay, find=find_model
         )
-        source = existing(options.source)
+        source, output = existing(options.source), options.output
         from pipelines.inference.batch import predict_folder
 
     summary = predict_folder(
@@ -122,13 +130,12 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         overrides=overrides,
         overlays=options.overlay,
         restart=options.restart,
+        shard=shard,
     )
-    counts = ", ".join(f"{summary[name]} {name}" for name in ("predicted", "skipped", "failed"))
-    say(f"{summary['inputs']} inputs: {counts}; tables: {options.output}")
-    without = (summary.get("dicom") or {}).get("films_without", 0)
-    if without:
-        say(f"{without} predicted without all of their DICOM objects: {options.output}/dicom")
-    return ExitStatus.SOME_FAILED if summary["failed"] or without else ExitStatus.DONE
+    if shard is not None:
+        output /= shard.folder
+        say(f"shard {shard} is done; when all are: plainfilm merge {options.output}")
+    return told(summary, output)
 
 
 def export(options: argparse.Namespace) -> ExitStatus:
