@@ -10,7 +10,6 @@ import torch
 from pipelines.errors import InputError
 from pipelines.evaluation.anomaly_pictures import Plane, draw_anomaly, heat_map, write_picture
 from pipelines.evaluation.anomaly_point import AnomalyPoint
-from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
 from pipelines.evaluation.anomaly_scores import measure_films
 from pipelines.evaluation.explanation_pictures import on_film
 from pipelines.inference.output import output_errors

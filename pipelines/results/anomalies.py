@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines.evaluation.anomaly_files import COLUMNS, anomaly_cells
+from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
 from pipelines.files import write_csv, write_json
 from pipelines.predictions import AnomalyDetection
 from pipelines.results.records import record_json

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.predictions import AnomalyDetection, Classification, Segmentation
+from pipelines.results.anomalies import write_detections
 from pipelines.results.masks import ImageNames, write_segmentations
 from pipelines.results.tables import write_classifications
 
@@ -62,9 +63,6 @@ class AnomalyTables:
 
     def __call__(self, output: Path, predictions: Sequence[Any]) -> Mapping[str, object]:
         """Write `predictions.csv` and `predictions.json`; see `write_detections`."""
-        # It brings torch, which the tables of other tasks can do without.
-        from pipelines.results.anomalies import write_detections
-
         return write_detections(output, predictions, score=self.score, threshold=self.threshold)
 
 
