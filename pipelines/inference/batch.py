@@ -37,9 +37,9 @@ from pipelines.inference.reading import ReaderPool
 from pipelines.inference.stream import Answer, FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
+from pipelines.ingest.shard import Shard
 from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.opening import EngineName
-from pipelines.ingest.shard import Shard
 from pipelines.predictions import Refusal
 from pipelines.progress import progress
 from pipelines.radiograph import Pixels
