@@ -41,7 +41,7 @@ def fingerprint(
     """
     with _fitting():
         image = test_image(dataset.transform)
-        engine(image[None])
+        engine.try_out(image)
     return {
         PACKAGE: pipelines.__version__,
         "bundle": bundle,
