@@ -8,9 +8,6 @@ from torch.utils.data import DataLoader
 
 from pipelines.training.dataset import RadiographDataset
 
-_AHEAD = 4
-"""Batches that each process keeps ready: a checkpoint or a picture in between starves nothing."""
-
 
 class FilmLoader(DataLoader[dict[str, Any]]):
     """A `DataLoader` whose processes are started once a run and not once an epoch.
@@ -39,7 +36,6 @@ class FilmLoader(DataLoader[dict[str, Any]]):
             sampler=sampler,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
-            prefetch_factor=_AHEAD if num_workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
             # Of its own: dropout must not depend on how often loaders are started.
             generator=torch.Generator(),
