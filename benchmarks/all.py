@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
     "latency": (),
+    "one_image": (),
     "training_throughput": (),
 }
 LONGEST_SECONDS = 600

@@ -192,6 +192,26 @@ def test_a_carried_pickle_is_refused(files, tmp_path):
         find_model(str(tmp_path / "net.onnx"))
 
 
+BROKEN = {
+    "no number of JSON": {"metadata__json": '{"version": NaN}'},
+    "a list in place of an object": {"inference__json": "[]"},
+    "another name": {"preprocessing__json": '{"bundle": "../tiny"}'},
+    "nesting without end": {"operating_point__json": "[" * 100_000},
+    "no base64": {f"{FILES}models/guard__npz": "?"},
+    "a file in the place of a folder": {f"{FILES}models/guard__npz/x__npz": "AAAA"},
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_descriptions_are_refused_and_leave_nothing(kind, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    path = changed_texts(files["onnx"], tmp_path / "net.onnx", **BROKEN[kind])
+    with pytest.raises(ConfigurationError):
+        find_model(str(path))
+    assert not list((tmp_path / "scratch").iterdir())
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_damaged_file_is_refused_with_a_reason(name, files, tmp_path):
     content = files[name].read_bytes()

@@ -153,11 +153,12 @@ def _check_file(path: Path) -> int:
     from pipelines.deploy.packages.opened import describe_file, find_model
     from pipelines.workflows.check import check_bundle
 
-    problems = check_bundle(find_model(str(path)), base=Kind.INFERENCE)
+    bundle = find_model(str(path))
+    problems = check_bundle(bundle, base=Kind.INFERENCE)
     for problem in problems:
         say(table_text(problem.within(path.name)))
     if not problems:
-        say(table_text(f"{path.name}: ok: {describe_file(path)}; nothing in it runs code"))
+        say(table_text(f"{path.name}: ok: {describe_file(bundle)}; nothing in it runs code"))
     return len(problems)
 
 

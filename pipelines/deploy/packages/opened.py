@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipelines.deploy.packages.contents import files_in, require_size
+from pipelines.deploy.packages.contents import DamagedFileError, files_in, require_size
 from pipelines.deploy.packages.network_files import (
     MOST_NETWORK_BYTES,
     onnx_complaints,
@@ -23,11 +23,12 @@ from pipelines.deploy.packages.network_files import (
     read_openvino,
 )
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import sha256, write_json
+from pipelines.files import read_json_object, sha256, write_json
 from pipelines.nearest import did_you_mean
-from pipelines.workflows.bundle import Bundle, find_bundle
+from pipelines.workflows.bundle import Bundle, class_names, find_bundle
 from pipelines.workflows.components import TARGET
 from pipelines.workflows.manifest import write_manifest
+from pipelines.workflows.reading import refuse_constant
 from pipelines.workflows.untrusted import check_untrusted
 
 RT_INFO = "plainfilm"
@@ -90,25 +91,19 @@ def find_model(name_or_path: str) -> Bundle:
     return _opened(path.resolve(), stamp.st_mtime_ns, stamp.st_size)
 
 
-def describe_file(path: Path) -> str:
+def describe_file(bundle: Bundle) -> str:
     """Say in a few words what an exported file holds.
 
     Args:
-        path: The file; it was opened before.
-
-    Raises:
-        ConfigurationError: If it is damaged.
+        bundle: What it was unpacked to.
     """
-    texts = FORMATS[path.suffix.lower()].texts(path)
-    about, classes = (
-        _object(texts, "preprocessing.json"),
-        json.loads(texts.get("classes.json", "[]")),
-    )
-    named = ", ".join(map(str, classes[:_CLASSES])) + (", …" if len(classes) > _CLASSES else "")
-    files = len(files_in(texts))
+    metadata = read_json_object(bundle.metadata)
+    origin = read_json_object(bundle.root / "models" / "exported.json")
+    classes = class_names(bundle.operating_point, metadata)
+    named = ", ".join(classes[:_CLASSES]) + (", …" if len(classes) > _CLASSES else "")
     return (
-        f"{about.get('bundle')} {about.get('bundle_version')}, weights "
-        f"{str(about.get('weights_sha256'))[:12]}, classes {named or 'not stated'}, {files} files"
+        f"{bundle.name} {metadata.get('version')}, weights {origin['weights_sha256'][:12]}, "
+        f"classes {named or 'not stated'}"
     )
 
 
@@ -121,29 +116,46 @@ def _opened(path: Path, _changed: int, _size: int) -> Bundle:
     """
     kind = FORMATS[path.suffix.lower()]
     texts = kind.texts(path)
-    about, configuration = _object(texts, "preprocessing.json"), _object(texts, "inference.json")
+    about = _object(texts, "preprocessing.json")
     name = about.get("bundle")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(
             Reason.CONFIGURATION, f"expected the name of a bundle, got {str(name)[:80]!r}"
         )
     folder = tempfile.TemporaryDirectory(prefix="plainfilm-")
-    _FOLDERS.append(folder)
     bundle = Bundle(name, Path(folder.name).resolve() / name)
+    try:
+        _unpack(bundle, texts, kind, origin=_origin(path, about))
+        _refuse_unsafe(bundle, path)
+        kind.place(path, bundle.root / "models", texts)
+    except BaseException:
+        folder.cleanup()
+        raise
+    _FOLDERS.append(folder)
+    return bundle
+
+
+def _unpack(
+    bundle: Bundle, texts: Mapping[str, str], kind: _Format, *, origin: Mapping[str, str]
+) -> None:
     models = bundle.root / "models"
     models.mkdir(parents=True)
     for inner, content in files_in(texts).items():
         target = bundle.root / inner
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        except OSError as error:  # such as a file where another one needs a folder
+            raise DamagedFileError(
+                f"carried files, {inner[:80]!r} among them", "OSError"
+            ) from error
     if "operating_point.json" in texts:
         write_json(models / "operating_point.json", _object(texts, "operating_point.json"))
     write_json(bundle.metadata, _object(texts, "metadata.json"))
-    write_json(models / "exported.json", _origin(path, about))
-    write_json(bundle.inference, _configured(configuration, kind, about.get("precision")))
-    _refuse_unsafe(bundle, path)
-    kind.place(path, models, texts)
-    return bundle
+    write_json(models / "exported.json", origin)
+    configuration = _object(texts, "inference.json")
+    precision = _object(texts, "preprocessing.json").get("precision")
+    write_json(bundle.inference, _configured(configuration, kind, precision))
 
 
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
@@ -152,7 +164,7 @@ _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
 def _object(texts: Mapping[str, str], name: str) -> dict[str, Any]:
     try:
-        content = json.loads(texts[name])
+        content = json.loads(texts[name], parse_constant=refuse_constant)
     except (KeyError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
