@@ -29,6 +29,8 @@ class Reason(StrEnum):
 
     # Failed: the file itself.
     FILE_UNREADABLE = "file_unreadable"
+    MISSING = "missing"
+    FETCH_FAILED = "fetch_failed"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     NO_PIXEL_DATA = "no_pixel_data"

@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 
 def predict_folder(
     bundle: Bundle,
-    source: Path,
+    source: str | Path,
     output: Path,
     *,
     overrides: Mapping[str, object],
@@ -72,7 +72,7 @@ def predict_folder(
 
     Args:
         bundle: The bundle.
-        source: Folder of films, or one file.
+        source: Folder of films, one file, a list of films, or a URL; see `RadiographFolder`.
         output: Folder for the results; the same command goes on where a killed one was.
         overrides: Values by id of the configuration, such as `engine::batch_size`.
         overlays: Names or paths of configurations merged after `inference.json`.
@@ -183,19 +183,22 @@ class BatchPredictor:
         """
         at_once = self.engine.at_once > 1
         with locked(self.output) as lock, one_thread_an_operation(enabled=at_once):
-            return self._run(lock)
+            try:
+                return self._run(lock)
+            finally:
+                self.dataset.close()
 
     def _run(self, lock: FolderLock) -> Mapping[str, Any]:
         started = time.monotonic()
         check_writable(self.output)
         about = self._about()
         films = [
-            _Film(position, item, Stamp.of(item.path))
+            _Film(position, item, Stamp.of(item))
             for position, item in enumerate(self.dataset.collection.items)
         ]
         if self.dicom is not None:
-            # A share without a DICOM film says nothing about the others.
-            if self.dataset.shard is None:
+            # A share without a DICOM film says nothing about the others, and objects are not here.
+            if self.dataset.shard is None and not self.dataset.is_elsewhere:
                 self.dicom.require_dicom(self.dataset.collection.items)
             self.dicom.begin(about)
         with output_errors():
@@ -301,6 +304,9 @@ class BatchPredictor:
             lock.require()
             with output_errors():
                 journal.add(Entry(film.item.frame, film.stamp, r) for film, _, r in answers)
+            for _, prepared, _ in answers:
+                if isinstance(prepared, PreparedFilm):
+                    self.dataset.release(prepared)
             yield from answers
 
     def _draw(self, records: Mapping[int, Record], thumbnails: Thumbnails) -> None:

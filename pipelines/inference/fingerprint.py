@@ -49,7 +49,7 @@ def fingerprint(
         "operating point": _hash(json.dumps(about, sort_keys=True, default=str).encode()),
         "preprocessing": _hash(_bytes(image)),
         ENGINE: f"{engine.name} on {engine.device.type}",
-        INPUT_FOLDER: _hash(str(dataset.root).encode("utf-8", "surrogateescape")),
+        INPUT_FOLDER: _hash(dataset.identity.encode("utf-8", "surrogateescape")),
     }
 
 

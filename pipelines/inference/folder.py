@@ -1,21 +1,30 @@
-"""The input of a batch: a folder of films, or one file, looked through when it is first needed."""
+"""The input of a batch: a folder, a list or a bucket of films, looked through when first needed."""
 
 import logging
+import shutil
+import tempfile
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.inference.journal import is_output
+from pipelines.inference.journal import JOURNAL_NAME, is_output
 from pipelines.inference.prepared import PreparedFilm
-from pipelines.ingest.collect import Collection, Item, collect
+from pipelines.ingest.collect import Collection, Item, collect, collect_from
+from pipelines.ingest.guard import guard_input
+from pipelines.ingest.inputs import Inputs, listed_inputs, stored_inputs
+from pipelines.ingest.lists import STDIN, is_list
+from pipelines.ingest.objects import ObjectStore, scheme_of
 from pipelines.ingest.shard import Shard, shard_of
 from pipelines.radiograph import Radiograph
 
 Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A chain that takes `{"image": path or radiograph, "frame": n}` and gives `image` as a tensor."""
 
+_FETCHED = ".fetched"
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +35,9 @@ class RadiographFolder:
     data.
 
     Args:
-        data: Folder, looked through with everything below it, or one file.
+        data: Folder, looked through with everything below it, or one file; a list of films (`-` for
+            standard input, or a path that ends in `.txt`, `.csv` or `.parquet`); or a URL, such as
+            `s3://bucket/films/`. Objects are fetched one at a time into the folder `exclude`.
         transform: Reads and prepares one film.
         exclude: Folder whose files are no inputs although it lies inside `data`: the output.
         shard: Take a share of the films alone, `INDEX/COUNT` with an index from 0; see `Shard`.
@@ -43,8 +54,9 @@ class RadiographFolder:
         exclude: str | Path | None = None,
         shard: str | None = None,
     ) -> None:
-        self._root = Path(data)
+        self._data = str(data).removeprefix("file://")
         self._exclude = None if exclude is None else Path(exclude)
+        self._stores: Mapping[str, ObjectStore] = {}
         self.shard = None if shard is None else Shard.parse(shard)
         self.transform = transform
 
@@ -55,23 +67,71 @@ class RadiographFolder:
         Raises:
             ConfigurationError: If there is no such folder, nothing in it, or it is an output.
         """
-        self._refuse_output()
-        found = collect(
-            self._root, passes_over=self._passes_over, shard=self.shard, show_progress=True
-        )
+        found = self._collect_elsewhere() if self.is_elsewhere else self._collect_folder()
         # A share of few films may be empty; what all shares are of may not.
         if not (found.inputs if found.listing is None else found.listing.count):
             raise ConfigurationError(
                 Reason.DATASET_LAYOUT,
-                f"expected at least one file in the input {self._root.name!r}, got none; "
+                f"expected at least one file in the input {Path(self._data).name!r}, got none; "
                 "check the path",
             )
         return found
 
+    @cached_property
+    def is_elsewhere(self) -> bool:
+        """Whether the films are those of a list or a store, not of a folder."""
+        if scheme_of(self._data) is not None:
+            return True
+        return is_list(self._data) and not Path(self._data).is_dir()
+
     @property
     def root(self) -> Path:
         """The folder or file, absolute."""
-        return self._root.resolve()
+        return Path(self._data).resolve()
+
+    @property
+    def identity(self) -> str:
+        """Tells this input from others: a path, a URL, or the folder where a list is read from."""
+        if scheme_of(self._data) is not None:
+            return self._data.rstrip("/")
+        return f"{STDIN} in {Path.cwd()}" if self._data == STDIN else str(self.root)
+
+    def _collect_folder(self) -> Collection:
+        self._refuse_output()
+        return collect(
+            Path(self._data),
+            passes_over=self._passes_over,
+            shard=self.shard,
+            show_progress=True,
+        )
+
+    def _collect_elsewhere(self) -> Collection:
+        if scheme_of(self._data) is None:
+            entries, self._stores = listed_inputs(self._data)
+        else:
+            entries, self._stores = stored_inputs(self._data, JOURNAL_NAME)
+        source = Inputs(entries, self._stores, scratch=self._scratch, shard=self.shard)
+        return collect_from(source, Path(self._data), shard=self.shard, show_progress=True)
+
+    @cached_property
+    def _scratch(self) -> Path:
+        """An empty folder for what is fetched; what a killed run left there is removed."""
+        if self._exclude is None:
+            return Path(tempfile.mkdtemp(prefix="plainfilm-"))
+        shutil.rmtree(self._exclude / _FETCHED, ignore_errors=True)
+        (self._exclude / _FETCHED).mkdir(parents=True)
+        return self._exclude / _FETCHED
+
+    def release(self, film: PreparedFilm) -> None:
+        """Remove what was fetched of a film, when nothing reads it any more."""
+        if film.item.origin is not None:
+            film.item.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove all that was fetched."""
+        if "_scratch" in self.__dict__:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            del self._scratch
 
     def __len__(self) -> int:
         """How many films there are."""
@@ -90,7 +150,17 @@ class RadiographFolder:
         Returns:
             What the transform makes of it.
         """
-        return prepare(self.transform, item.path, item=item)
+        if item.origin is None:
+            return prepare(self.transform, item.path, item=item)
+        url = item.origin.url
+        path = self._scratch / uuid.uuid4().hex
+        try:
+            with guard_input():
+                self._stores[url.partition("://")[0]].fetch(url, path)
+            return prepare(self.transform, path, item=replace(item, path=path))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     @cached_property
     def _own_output(self) -> Path | None:

@@ -36,7 +36,10 @@ _MOST_FINGERPRINT_BYTES = 10_000
 
 # These come from the machine and not from the file, so the next run tries again.
 _PASSING = frozenset(
-    {Reason.DECODER_MISSING, Reason.FILE_UNREADABLE, Reason.INTERNAL, Reason.TOO_SLOW}
+    {
+        *(Reason.DECODER_MISSING, Reason.FILE_UNREADABLE, Reason.INTERNAL, Reason.TOO_SLOW),
+        *(Reason.MISSING, Reason.FETCH_FAILED),
+    }
 )
 
 
@@ -47,16 +50,20 @@ class Stamp:
     Attributes:
         size: Bytes.
         mtime_ns: Time of the last change in nanoseconds.
+        version: What a store calls the version of an object; empty for a file.
     """
 
     size: int
     mtime_ns: int
+    version: str = ""
 
     @classmethod
-    def of(cls, path: Path) -> "Stamp":
+    def of(cls, item: Item) -> "Stamp":
         """Look at a file; one that cannot be looked at gets zeros, and reading it says why."""
+        if item.origin is not None:
+            return cls(item.origin.size, 0, item.origin.version)
         try:
-            status = path.stat()
+            status = item.path.stat()
         except OSError:
             return cls(0, 0)
         return cls(status.st_size, status.st_mtime_ns)
@@ -177,7 +184,9 @@ def _line(entry: Entry) -> dict[str, object]:
     kind = type(entry.record).__name__
     content = asdict(entry.record)
     filename = content.pop("filename")
-    stamp = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
+    stamp: dict[str, object] = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
+    if entry.stamp.version:
+        stamp["version"] = entry.stamp.version
     return {"filename": filename, "frame": entry.frame, **stamp, kind: content}
 
 
@@ -191,7 +200,8 @@ def _entry(line: Mapping[str, object]) -> Entry | None:
 def _parse(line: Mapping[str, Any]) -> Entry:
     kind = next(kind for kind in _KINDS if kind in line)
     record = _KINDS[kind](line["filename"], line[kind])
-    return Entry(line["frame"], Stamp(line["size"], line["mtime_ns"]), record)
+    stamp = Stamp(line["size"], line["mtime_ns"], line.get("version", ""))
+    return Entry(line["frame"], stamp, record)
 
 
 def _refusal(filename: str, content: Mapping[str, Any]) -> Refusal:

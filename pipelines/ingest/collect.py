@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from pipelines.errors import ConfigurationError, InputError, Reason
 from pipelines.files import sha256
 from pipelines.ingest.dicom import inspect_dicom
 from pipelines.ingest.guard import guard_input
+from pipelines.ingest.objects import StoredObject
 from pipelines.ingest.shard import Shard
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.predictions import Refusal
@@ -26,11 +27,13 @@ class Item:
         filename: Path relative to the root with `/`; frame n of a multi-frame file has `#n` behind
             it, counted from 1. A name that is not valid Unicode is escaped.
         frame: Index of the frame, from 0.
+        origin: The object in a store, where the file must be fetched before it can be opened.
     """
 
     path: Path
     filename: str
     frame: int = 0
+    origin: StoredObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ class Entry:
         filename: As in `Item`, without a frame.
         path: The file.
         refusal: Why it cannot be an input, where its name or place says so.
+        origin: As in `Item`.
     """
 
     filename: str
     path: Path
     refusal: InputError | None = None
+    origin: StoredObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,12 @@ class Look:
     Attributes:
         frames: How many films it holds.
         instance: SOP Instance UID; empty where there is none.
+        origin: As in `Item`, as it is now.
     """
 
     frames: int = 1
     instance: str = ""
+    origin: StoredObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +361,7 @@ class _Collector:
             if entry.refusal is not None:
                 raise entry.refusal
             look = self._source.look(entry)
+            entry = replace(entry, origin=look.origin)
             if self._shard is not None and look.instance:
                 with guard_input():
                     content = self._source.content(entry)
@@ -364,7 +372,8 @@ class _Collector:
         else:
             name, frames = entry.filename, look.frames
             self._items += [
-                Item(entry.path, frame_name(name, n, frames=frames), n) for n in range(frames)
+                Item(entry.path, frame_name(name, n, frames=frames), n, entry.origin)
+                for n in range(frames)
             ]
         if self._shard is not None:
             frames = look.frames if refusal is None else 0

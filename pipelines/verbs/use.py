@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pipelines.collector import collector_paused
 from pipelines.errors import ConfigurationError, Reason
+from pipelines.ingest.lists import STDIN
+from pipelines.ingest.objects import scheme_of
 from pipelines.ingest.shard import Shard
 from pipelines.verbs.options import (
     AddVerb,
@@ -34,7 +36,12 @@ def _add_predict(verb: AddVerb) -> None:
         "predict pneumonia_classification films/ results/",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="or a file that `export` wrote")
-    parser.add_argument("source", metavar="INPUT", type=Path, help="a file or a folder")
+    parser.add_argument(
+        "source",
+        metavar="INPUT",
+        help="a file, a folder, a list (.txt, .csv, .parquet, - for standard input), or a URL: "
+        "s3://, gs://, file://",
+    )
     parser.add_argument("output", metavar="OUTPUT", type=Path, help="a folder for what comes out")
     parser.add_argument(
         "--restart", action="store_true", help="predict again what OUTPUT already has"
@@ -120,7 +127,7 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         bundle, overrides = checked(
             options, base=Kind.INFERENCE, overlays=options.overlay, find=find_model
         )
-        source, output = existing(options.source), options.output
+        source, output = _input(options.source), options.output
         from pipelines.inference.batch import predict_folder
 
     summary = predict_folder(
@@ -136,6 +143,13 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         output /= shard.folder
         say(f"shard {shard} is done; when all are: plainfilm merge {options.output}")
     return told(summary, output)
+
+
+def _input(given: str) -> str | Path:
+    """Return an input that may be there: of what lies elsewhere, only its form is looked at."""
+    if given == STDIN or scheme_of(given) not in {None, "file"}:
+        return given
+    return existing(Path(given.removeprefix("file://")))
 
 
 def export(options: argparse.Namespace) -> ExitStatus:
