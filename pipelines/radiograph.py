@@ -70,6 +70,10 @@ class Radiograph:
         provenance: What was applied on the way.
         identity: Whose film it is; None for formats that do not carry one.
         frame: Index of the frame in its file, from 0.
+        reduced_by: Rows and columns of the film that a pixel stands for: 1, or 2, 4 or 8 where the
+            film was read at a lower resolution; `spacing_mm` is that of the whole film all the
+            same.
+        whole_size: Height and width of the whole film where it was reduced.
     """
 
     pixels: Pixels
@@ -77,3 +81,11 @@ class Radiograph:
     provenance: Provenance
     identity: Identity | None = field(default=None, repr=False)
     frame: int = 0
+    reduced_by: int = 1
+    whole_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the whole film in pixels."""
+        height, width = self.pixels.shape[1:]
+        return self.whole_size or (height, width)

@@ -9,12 +9,13 @@ from pipelines.ingest.dicom_colour import render_colour
 from pipelines.ingest.dicom_decode import Decoded, decode_encapsulated, decode_native
 from pipelines.ingest.dicom_elements import Stream
 from pipelines.ingest.dicom_frames import encoded_frame, native_frame
-from pipelines.ingest.dicom_grey import Grey, grey_scale, render_grey
+from pipelines.ingest.dicom_grey import Grey, grey_scale, reducible_by, render_grey
 from pipelines.ingest.dicom_header import DicomHeader, parse_header, parse_meta
 from pipelines.ingest.dicom_layout import read_spacing
 from pipelines.ingest.dicom_values import film_values
 from pipelines.ingest.film_values import FilmValues
 from pipelines.ingest.guard import guard_input
+from pipelines.ingest.reduction import LeastSize, reduce_film, reduction
 from pipelines.radiograph import Provenance, Radiograph
 
 __all__ = ["DicomHeader", "inspect_dicom", "read_dicom", "read_dicom_values", "read_sop_uids"]
@@ -57,12 +58,13 @@ def read_sop_uids(path: Path) -> tuple[str, str]:
         return meta.text("MediaStorageSOPClassUID"), meta.text("MediaStorageSOPInstanceUID")
 
 
-def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
+def read_dicom(path: Path, *, frame: int = 0, least_size: LeastSize | None = None) -> Radiograph:
     """Read one frame of a DICOM file.
 
     Args:
         path: The file.
         frame: Index of the frame, from 0; only this frame is decoded.
+        least_size: What is needed of it; a larger frame may come out reduced.
 
     Returns:
         The radiograph; bone is bright whatever the polarity of the file.
@@ -71,9 +73,9 @@ def read_dicom(path: Path, *, frame: int = 0) -> Radiograph:
         InputError: With the reason why the file, or this frame of it, cannot be read. No other
             exception leaves, whatever the file holds.
     """
-    header, decoded = _decoded(path, frame)
+    header, decoded = _decoded(path, frame, least_size)
     with _refusing():
-        return _render(decoded, header, frame)
+        return reduce_film(_render(decoded, header, frame, least_size), least_size)
 
 
 def read_dicom_values(path: Path, *, frame: int = 0) -> FilmValues | None:
@@ -97,7 +99,9 @@ def read_dicom_values(path: Path, *, frame: int = 0) -> FilmValues | None:
         return film_values(decoded, scale, bits=header.layout.bits_stored)
 
 
-def _decoded(path: Path, frame: int) -> tuple[DicomHeader, Decoded]:
+def _decoded(
+    path: Path, frame: int, least_size: LeastSize | None = None
+) -> tuple[DicomHeader, Decoded]:
     with _refusing(), path.open("rb") as content:
         header, stream = parse_header(content)
         if not 0 <= frame < header.frames:
@@ -105,13 +109,14 @@ def _decoded(path: Path, frame: int) -> tuple[DicomHeader, Decoded]:
                 Reason.NO_SUCH_FRAME,
                 f"expected a frame from 0 to {header.frames - 1}, got {frame}; check the index",
             )
-        return header, _decode(stream, header, frame)
+        factor = reduction(header.layout.rows, header.layout.columns, least_size)
+        return header, _decode(stream, header, frame, factor)
 
 
-def _decode(stream: Stream, header: DicomHeader, frame: int) -> Decoded:
+def _decode(stream: Stream, header: DicomHeader, frame: int, factor: int) -> Decoded:
     if header.syntax.encapsulated:
         encoded = encoded_frame(stream, header, frame)
-        return decode_encapsulated(encoded, header.syntax, header.layout)
+        return decode_encapsulated(encoded, header.syntax, header.layout, factor=factor)
     return decode_native(
         native_frame(stream, header, frame),
         header.layout,
@@ -119,11 +124,16 @@ def _decode(stream: Stream, header: DicomHeader, frame: int) -> Decoded:
     )
 
 
-def _render(decoded: Decoded, header: DicomHeader, frame: int) -> Radiograph:
+def _render(
+    decoded: Decoded, header: DicomHeader, frame: int, least_size: LeastSize | None
+) -> Radiograph:
     attributes, layout = header.attributes, header.layout
     spacing, flags = read_spacing(attributes)
+    reduced_by = decoded.reduced_by
     if layout.photometric.grey:
-        grey = render_grey(decoded, layout, attributes)
+        if reduced_by == 1:
+            reduced_by = reducible_by(decoded.samples, layout, least_size)
+        grey = render_grey(decoded, layout, attributes, factor=reduced_by)
     else:
         pixels = render_colour(decoded, layout, attributes)
         grey = Grey(pixels, "none", "full_range", None, inverted=False, flags={"colour"})
@@ -139,7 +149,15 @@ def _render(decoded: Decoded, header: DicomHeader, frame: int) -> Radiograph:
         decoder=decoded.decoder,
         flags=tuple(sorted({*header.flags, *flags, *grey.flags})),
     )
-    return Radiograph(grey.pixels, spacing, provenance, header.identity, frame)
+    return Radiograph(
+        grey.pixels,
+        spacing,
+        provenance,
+        header.identity,
+        frame,
+        reduced_by,
+        whole_size=None if reduced_by == 1 else (layout.rows, layout.columns),
+    )
 
 
 @contextmanager

@@ -28,6 +28,8 @@ _FRAME_STARTS = {
 _ANY_FRAME_START = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _CODESTREAM = b"\xff\x4f\xff\x51"
+_LEAST_PART = 14
+"""Bytes of the shortest tile part: its two markers."""
 _MAX_TILES = 4096
 """Tiles of a JPEG 2000 image; encoders write one, or some dozens. Bounds the time."""
 
@@ -44,6 +46,7 @@ class Codestream(NamedTuple):
         to_rgb: Whether a decoder that follows the codestream turns its components to RGB; None if
             it does not say.
         tiles: Parts that are encoded apart (JPEG 2000 only).
+        levels: How many times it can be decoded at half the size (JPEG 2000 only).
     """
 
     rows: int
@@ -53,6 +56,7 @@ class Codestream(NamedTuple):
     signed: bool = False
     to_rgb: bool | None = None
     tiles: int = 1
+    levels: int = 0
 
 
 def parse(encoded: bytes, syntax: Syntax) -> Codestream:
@@ -157,25 +161,49 @@ def _parse_jpeg_2000(encoded: bytes) -> Codestream:
     depth, across, down = struct.unpack_from(">3B", encoded, start + 42)
     if not (left < width and top < height and tile_width and tile_height and across and down):
         refuse_corrupt("a JPEG 2000 image of some size", "none")
+    to_rgb, levels = _coding_style(encoded, start)
     return Codestream(
         rows=-(-height // down) - -(-top // down),
         columns=-(-width // across) - -(-left // across),
         components=components,
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
-        to_rgb=_component_transform(encoded, start),
+        to_rgb=to_rgb,
         tiles=-(-(width - tile_left) // tile_width) * -(-(height - tile_top) // tile_height),
+        levels=0 if left or top else levels,
     )
 
 
-def _component_transform(encoded: bytes, start: int) -> bool | None:
-    """Whether the coding style asks for the component transform: decoders undo it by themselves."""
+def is_whole(encoded: bytes) -> bool:
+    """Whether every tile part of a JPEG 2000 codestream is there, by the lengths that they say.
+
+    A decoder that is asked for less than the full size does not look at what it leaves out.
+
+    Args:
+        encoded: The codestream, which `parse` has let through.
+    """
+    at = max(encoded.find(_CODESTREAM), 0) + 2
+    parts = 0
+    while at + 12 <= len(encoded):
+        marker, length = struct.unpack_from(">HH", encoded, at)
+        if marker == 0xFF90:  # noqa: PLR2004 (SOT)
+            (length,) = struct.unpack_from(">I", encoded, at + 6)
+            if length < _LEAST_PART:
+                return False
+            at, parts = at + length, parts + 1
+        else:
+            at += 2 + length
+    return parts > 0 and encoded[at : at + 2] == _END
+
+
+def _coding_style(encoded: bytes, start: int) -> tuple[bool | None, int]:
+    """Whether components are transformed, which decoders undo by themselves; and the levels."""
     at = start + 2
-    while at + 8 <= len(encoded):
+    while at + 10 <= len(encoded):
         marker, length = struct.unpack_from(">HH", encoded, at)
         if marker == 0xFF52:  # noqa: PLR2004 (COD)
-            return encoded[at + 8] == 1
+            return encoded[at + 8] == 1, encoded[at + 9]
         if marker in {0xFF90, 0xFF93}:
             break
         at += 2 + length
-    return None
+    return None, 0

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipelines.errors import InputError, Reason
 from pipelines.ingest import dicom_decoders as libraries
-from pipelines.ingest.dicom_codestream import Codestream, check, parse
+from pipelines.ingest.dicom_codestream import Codestream, check, is_whole, parse
 from pipelines.ingest.dicom_decoders import Request
 from pipelines.ingest.dicom_kind import Syntax
 from pipelines.ingest.dicom_layout import Photometric, PixelLayout
@@ -32,12 +32,17 @@ class Decoded(NamedTuple):
         decoder: Name of the library.
         saturate: Whether a sample beyond the stored bits is an overshoot of lossy compression, to
             be cut off; otherwise bits above the stored ones are no part of the sample.
+        reduced_by: Rows and columns of the frame that a sample stands for.
+        off_centre: Whether reduced samples lie at the first pixel of their blocks, not in the
+            middle: see `moved_to_blocks`.
     """
 
     samples: Samples
     photometric: Photometric
     decoder: str
     saturate: bool = False
+    reduced_by: int = 1
+    off_centre: bool = False
 
 
 _Decode = Callable[[Request], npt.NDArray[np.generic]]
@@ -66,16 +71,19 @@ def decode_native(frame: bytes, layout: PixelLayout, *, little: bool) -> Decoded
     return Decoded(samples, layout.photometric, "numpy")
 
 
-def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> Decoded:
+def decode_encapsulated(
+    encoded: bytes, syntax: Syntax, layout: PixelLayout, *, factor: int = 1
+) -> Decoded:
     """Decode a compressed frame.
 
     Args:
         encoded: The codestream.
         syntax: The transfer syntax.
         layout: What the header says of the samples.
+        factor: By how much the frame may be reduced while it is decoded: 1, 2, 4 or 8.
 
     Returns:
-        The samples.
+        The samples; reduced where the codestream can be decoded so and is whole.
 
     Raises:
         InputError: PIXEL_LENGTH_MISMATCH, INVALID_ATTRIBUTE or CORRUPT if the codestream and the
@@ -88,6 +96,9 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
         codestream = parse(encoded, syntax)
         check(codestream, layout)
     request = Request(encoded, codestream, syntax, layout)
+    reduced = _decode_reduced(request._replace(factor=factor)) if factor > 1 else None
+    if reduced is not None:
+        return reduced
     decoder = _decoder(syntax, codestream.precision)
     if not _installed(decoder.module):
         raise InputError(
@@ -105,8 +116,50 @@ def decode_encapsulated(encoded: bytes, syntax: Syntax, layout: PixelLayout) -> 
             f"expected a codestream of {syntax.name}, got one that {decoder.package} cannot "
             "decode; export the image again",
         ) from None
-    saturate = syntax.lossy and codestream.signed == layout.signed
-    return Decoded(samples, _meaning(request), decoder.package, saturate=saturate)
+    return Decoded(samples, _meaning(request), decoder.package, saturate=_saturates(request))
+
+
+def _decode_reduced(request: Request) -> Decoded | None:
+    """Decode at a lower resolution; None where that is not possible, or the full decode refuses."""
+    decode = _reducing_decoder(request)
+    if decode is None:
+        return None
+    try:
+        samples = _widen(decode(request), request)
+    except Exception as error:
+        if isinstance(error, MemoryError):
+            raise
+        return None  # the full decode says what is wrong
+    if samples.shape != request.shape:
+        return None
+    return Decoded(
+        samples,
+        _meaning(request),
+        "pillow",
+        saturate=_saturates(request),
+        reduced_by=request.factor,
+        off_centre=request.syntax.wavelet,
+    )
+
+
+def _reducing_decoder(request: Request) -> _Decode | None:
+    codestream = request.codestream
+    if request.syntax.cosine and codestream.precision <= 8:  # noqa: PLR2004 (what Pillow can)
+        return libraries.decode_pillow
+    can_reduce = (
+        request.syntax.wavelet
+        and request.layout.photometric.grey
+        and not codestream.signed
+        and codestream.tiles == 1
+        and 2**codestream.levels >= request.factor
+    )
+    if can_reduce and is_whole(request.encoded):
+        return libraries.decode_wavelet_reduced
+    return None
+
+
+def _saturates(request: Request) -> bool:
+    return request.syntax.lossy and request.codestream.signed == request.layout.signed
 
 
 def _decoder(syntax: Syntax, precision: int) -> _Decoder:
@@ -175,6 +228,7 @@ def _in_rows(flat: npt.NDArray[np.generic], layout: PixelLayout) -> Samples:
 _PILLOW = _Decoder("pillow", "PIL", libraries.decode_pillow)
 _IMAGECODECS = _Decoder("imagecodecs", "imagecodecs", libraries.decode_imagecodecs)
 _OPENJPEG = _Decoder("pylibjpeg-openjpeg", "openjpeg", libraries.decode_openjpeg)
+_WAVELET = _Decoder("imagecodecs", "imagecodecs", libraries.decode_wavelet)
 _JPEGLS = _Decoder("pyjpegls", "jpeg_ls", libraries.decode_jpegls)
 _RLE = _Decoder("pylibjpeg-rle", "rle", libraries.decode_rle)
 
@@ -183,8 +237,8 @@ _DECODERS = {
     Syntax.JPEG_LOSSLESS_SV1: _IMAGECODECS,
     Syntax.JPEG_LS_LOSSLESS: _JPEGLS,
     Syntax.JPEG_LS_NEAR: _JPEGLS,
-    Syntax.JPEG_2000_LOSSLESS: _OPENJPEG,
-    Syntax.JPEG_2000: _OPENJPEG,
+    Syntax.JPEG_2000_LOSSLESS: _WAVELET,
+    Syntax.JPEG_2000: _WAVELET,
     Syntax.HTJ2K_LOSSLESS: _OPENJPEG,
     Syntax.HTJ2K_LOSSLESS_RPCL: _OPENJPEG,
     Syntax.HTJ2K: _OPENJPEG,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pipelines.ingest.dicom_codestream import Codestream
 from pipelines.ingest.dicom_kind import Syntax
 from pipelines.ingest.dicom_layout import Photometric, PixelLayout
+from pipelines.ingest.reduction import reduced_size
 
 
 class Request(NamedTuple):
@@ -22,12 +23,21 @@ class Request(NamedTuple):
         codestream: What it says of itself; it agrees with the header.
         syntax: The transfer syntax.
         layout: What the header says of the samples.
+        factor: By how much the frame is to be reduced while it is decoded: 1, 2, 4 or 8.
     """
 
     encoded: bytes
     codestream: Codestream
     syntax: Syntax
     layout: PixelLayout
+    factor: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the samples: (rows, columns) or (rows, columns, 3), reduced."""
+        rows, columns = reduced_size(self.layout.rows, self.layout.columns, self.factor)
+        samples = self.layout.photometric.samples
+        return (rows, columns) if samples == 1 else (rows, columns, samples)
 
 
 def decode_rle(request: Request) -> npt.NDArray[np.generic]:
@@ -65,11 +75,21 @@ def decode_rle(request: Request) -> npt.NDArray[np.generic]:
 
 
 def decode_openjpeg(request: Request) -> npt.NDArray[np.generic]:
-    """Decode JPEG 2000 and HTJ2K with pylibjpeg-openjpeg; (rows, columns) or (rows, columns, 3)."""
+    """Decode HTJ2K with pylibjpeg-openjpeg; (rows, columns) or (rows, columns, 3)."""
     from openjpeg.utils import decode_pixel_data
 
     buffer = decode_pixel_data(request.encoded, version=2)
     return _interleaved(_flat(buffer, request.codestream.precision), request)
+
+
+def decode_wavelet(request: Request) -> npt.NDArray[np.generic]:
+    """Decode JPEG 2000 with imagecodecs; (rows, columns) or (rows, columns, 3).
+
+    The same library inside as in `decode_openjpeg`, but other threads go on meanwhile.
+    """
+    import imagecodecs
+
+    return _interleaved(imagecodecs.jpeg2k_decode(request.encoded, planar=False), request)
 
 
 def decode_jpegls(request: Request) -> npt.NDArray[np.generic]:
@@ -87,12 +107,35 @@ def decode_pillow(request: Request) -> npt.NDArray[np.generic]:
     """Decode 8-bit JPEG with Pillow; (rows, columns) or (rows, columns, 3), which is RGB."""
     from PIL import Image
 
+    factor = request.factor
     with Image.open(BytesIO(request.encoded), formats=("JPEG",)) as image:
-        if request.codestream.to_rgb is None and request.layout.photometric is Photometric.RGB:
-            # Without a word in the codestream, the library takes it for YCbCr. Asking for YCbCr
-            # leaves the components as they are.
-            image.draft("YCbCr", image.size)
+        size = (max(1, image.width // factor), max(1, image.height // factor))
+        as_they_are = (
+            request.codestream.to_rgb is None and request.layout.photometric is Photometric.RGB
+        )
+        # Without a word in the codestream, the library takes it for YCbCr. Asking for YCbCr leaves
+        # the components as they are.
+        image.draft("YCbCr" if as_they_are else None, size)
         return np.asarray(image)
+
+
+def decode_wavelet_reduced(request: Request) -> npt.NDArray[np.generic]:
+    """Decode grey JPEG 2000 and HTJ2K at a lower resolution with Pillow; (rows, columns).
+
+    Raises:
+        ValueError: If the codestream does not give the image of that size.
+    """
+    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+
+    image = Jpeg2KImageFile(BytesIO(request.encoded))
+    image.reduce = request.factor.bit_length() - 1
+    image.load()
+    samples = np.asarray(image)
+    if samples.shape != request.shape or image.mode not in {"L", "I;16"}:
+        raise ValueError("expected an image of the reduced size in grey")
+    precision = request.codestream.precision
+    # Pillow fills 8 or 16 bits from above, and turns signed samples to unsigned ones.
+    return samples >> (8 * samples.dtype.itemsize - precision)
 
 
 def decode_imagecodecs(request: Request) -> npt.NDArray[np.generic]:

@@ -41,6 +41,7 @@ from pipelines.ingest.raster_samples import (
     to_pixels,
 )
 from pipelines.ingest.raster_tiff import check_tags, lacks_data
+from pipelines.ingest.reduction import LeastSize, reduce_film, reduction
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.radiograph import Provenance, Radiograph
 
@@ -67,11 +68,12 @@ _UPRIGHT = 4
 """The largest EXIF orientation that keeps width and height."""
 
 
-def read_raster(path: Path) -> Radiograph:
+def read_raster(path: Path, *, least_size: LeastSize | None = None) -> Radiograph:
     """Read the first image of a PNG, JPEG, BMP, TIFF or GIF file, whatever its name.
 
     Args:
         path: The file.
+        least_size: What is needed of it; a larger image may come out reduced.
 
     Returns:
         The film: one channel, or three where the colours differ; spacing unknown.
@@ -90,7 +92,7 @@ def read_raster(path: Path) -> Radiograph:
     with guard_input():
         check_file_bytes(path)
         with path.open("rb") as content:
-            return _read(content, file_format, opener)
+            return _read(content, file_format, opener, least_size)
 
 
 def read_raster_size(path: Path) -> tuple[int, int]:
@@ -112,7 +114,12 @@ def read_raster_size(path: Path) -> tuple[int, int]:
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) -> Radiograph:
+def _read(
+    content: IO[bytes],
+    file_format: FileFormat,
+    opener: type[ImageFile],
+    least_size: LeastSize | None,
+) -> Radiograph:
     if file_format is FileFormat.TIFF:
         check_tags(content)
         content.seek(0)
@@ -125,12 +132,14 @@ def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) 
     if file_format is FileFormat.JPEG:
         _check_scans(content)
     is_deep = bits == DEEP_BITS and image.mode not in _GREY_MODES
+    size = (image.height, image.width)
+    drafted = _draft(image, least_size)
     with _refusing(Reason.DECODE_FAILED, content, file_format):
         samples = _decode(image, content, bits=bits, is_deep=is_deep)
         flags = _page_flags(image, file_format)
     pixels, is_transparent = to_pixels(samples, largest=_largest(image, bits))
     flags += ["colour"] * (len(pixels) > 1) + ["transparency_on_black"] * is_transparent
-    return Radiograph(
+    film = Radiograph(
         pixels,
         spacing_mm=None,
         provenance=Provenance(
@@ -140,7 +149,21 @@ def _read(content: IO[bytes], file_format: FileFormat, opener: type[ImageFile]) 
             decoder="opencv" if is_deep else "pillow",
             flags=tuple(sorted(flags)),
         ),
+        reduced_by=drafted,
+        whole_size=None if drafted == 1 else size,
     )
+    return reduce_film(film, least_size)
+
+
+def _draft(image: ImageFile, least_size: LeastSize | None) -> int:
+    """Have a JPEG decoded at a lower resolution, where that is as good; return by how much."""
+    factor = reduction(image.height, image.width, least_size)
+    is_plain = isinstance(image, JpegImagePlugin.JpegImageFile) and image.mode in {"L", "RGB"}
+    # Turned, the parts of blocks at the right and below would come to lie at other edges.
+    if factor == 1 or not is_plain or _orientation(image) > 1:
+        return 1
+    image.draft(None, (image.width // factor, image.height // factor))
+    return factor
 
 
 def _decode(image: ImageFile, content: IO[bytes], *, bits: int, is_deep: bool) -> Samples:

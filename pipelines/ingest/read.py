@@ -7,6 +7,7 @@ from pipelines.ingest.dicom import DicomHeader, inspect_dicom, read_dicom, read_
 from pipelines.ingest.film_values import FilmValues, values_of
 from pipelines.ingest.guard import guard_input
 from pipelines.ingest.raster import read_raster
+from pipelines.ingest.reduction import LeastSize, reduce_film
 from pipelines.ingest.sniff import FileFormat, sniff
 from pipelines.ingest.volume import read_volume
 from pipelines.radiograph import Radiograph
@@ -14,7 +15,9 @@ from pipelines.radiograph import Radiograph
 _VOLUME_FORMATS = frozenset({FileFormat.NIFTI, FileFormat.METAIMAGE, FileFormat.NRRD})
 
 
-def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
+def read_radiograph(
+    path: Path | str, *, frame: int = 0, least_size: LeastSize | None = None
+) -> Radiograph:
     """Read one film from a file of any format that `FileFormat` names.
 
     The format is told from the content. Pixels are float32, 0 to 1, (channel, height, width), rows
@@ -23,6 +26,9 @@ def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
     Args:
         path: The file.
         frame: Index of the frame in a multi-frame DICOM file, from 0.
+        least_size: Tells for the height and width of the film how many rows and columns of it are
+            needed; a film that is large beside that is read at a lower resolution, see `reduction`.
+            None reads all of it.
 
     Returns:
         The film, with what was applied to it and whose it is.
@@ -34,15 +40,15 @@ def read_radiograph(path: Path | str, *, frame: int = 0) -> Radiograph:
     file_format = sniff(path)
     with guard_input():
         if file_format is FileFormat.DICOM:
-            return read_dicom(path, frame=frame)
+            return read_dicom(path, frame=frame, least_size=least_size)
         if frame != 0:
             raise InputError(
                 Reason.NO_SUCH_FRAME,
                 f"expected frame 0 of a {file_format} file, got {frame}; only DICOM has more",
             )
         if file_format in _VOLUME_FORMATS:
-            return read_volume(path)
-        return read_raster(path)
+            return reduce_film(read_volume(path), least_size)
+        return read_raster(path, least_size=least_size)
 
 
 def read_film_values(path: Path | str, *, frame: int = 0) -> FilmValues | Radiograph:

@@ -12,7 +12,7 @@ from pipelines.transforms.augmentation import (
     RandToned,
 )
 from pipelines.transforms.contrast import RandClahed
-from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared
+from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared, load_resized
 from pipelines.transforms.intensity import ImageNetNormalised, Standardised
 from pipelines.transforms.middle import CropMiddled
 from pipelines.transforms.photometric import (
@@ -25,7 +25,7 @@ from pipelines.transforms.reading import LoadRadiographd
 
 
 def radiograph_preprocessing(
-    image_size: int, *, film_size: int = 224, channels: int = 1
+    image_size: int, *, film_size: int = 224, channels: int = 1, reduced_reading: bool = False
 ) -> Compose:
     """Read a film, squeeze it to a square and standardise it.
 
@@ -36,6 +36,7 @@ def radiograph_preprocessing(
         image_size: Side of the network's square in pixels.
         film_size: Side of the intermediate square in pixels.
         channels: 1 gives grey, 3 gives colour.
+        reduced_reading: Read large films at a lower resolution, see `read_radiograph`.
 
     Returns:
         A chain from `{"image": path, "frame": index, ...}` to `image` as a float32 tensor
@@ -43,8 +44,11 @@ def radiograph_preprocessing(
     """
     return Compose(
         [
-            LoadRadiographd(keys="image", channels=channels),
-            ResizeSquared(keys="image", size=film_size),
+            *load_resized(
+                ResizeSquared(keys="image", size=film_size),
+                channels=channels,
+                reduced=reduced_reading,
+            ),
             ResizeSquared(keys="image", size=image_size),
             Standardised(keys="image"),
         ]
@@ -144,7 +148,9 @@ def recipe_augmentation(  # noqa: PLR0913 - every magnitude is a key of a config
     )
 
 
-def efficientnet_preprocessing(image_size: int = 224, *, channels: int = 1) -> Compose:
+def efficientnet_preprocessing(
+    image_size: int = 224, *, channels: int = 1, reduced_reading: bool = False
+) -> Compose:
     """Read a film, keep its ratio, take the square in its middle and normalise as for ImageNet.
 
     Unlike `radiograph_preprocessing` it cuts off what a film that is no square has at its ends, and
@@ -153,12 +159,18 @@ def efficientnet_preprocessing(image_size: int = 224, *, channels: int = 1) -> C
     Args:
         image_size: Length of the film's shorter side, and side of the square, in pixels.
         channels: 1 gives grey, 3 gives colour.
+        reduced_reading: Read large films at a lower resolution, see `read_radiograph`.
 
     Returns:
         A chain from `{"image": path, "frame": index, ...}` to `image` as a float32 tensor
         (channels, image_size, image_size).
     """
-    return Compose([*_middle_square(image_size, channels), ImageNetNormalised(keys="image")])
+    return Compose(
+        [
+            *_middle_square(image_size, channels, reduced=reduced_reading),
+            ImageNetNormalised(keys="image"),
+        ]
+    )
 
 
 def efficientnet_augmentation(  # noqa: PLR0913 - every magnitude is a key of a config
@@ -212,9 +224,9 @@ def efficientnet_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     )
 
 
-def _middle_square(image_size: int, channels: int) -> list[MapTransform]:
+def _middle_square(image_size: int, channels: int, *, reduced: bool = False) -> list[MapTransform]:
+    resize = ResizeShortSided(keys="image", short_side=image_size)
     return [
-        LoadRadiographd(keys="image", channels=channels),
-        ResizeShortSided(keys="image", short_side=image_size),
+        *load_resized(resize, channels=channels, reduced=reduced),
         CropMiddled(keys="image", size=image_size),
     ]

@@ -1,7 +1,7 @@
 """Change the size of a film by averaging areas, so that fine detail does not alias."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -12,15 +12,22 @@ from monai.transforms import MapTransform
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
+from pipelines.transforms.reading import REDUCED_BY, LoadRadiographd
 
 
-def resize_area(pixels: Pixels, *, height: int, width: int) -> Pixels:
+Extent: TypeAlias = tuple[float, float]
+"""Height and width that a film takes up of a picture, in pixels of the picture."""
+
+
+def resize_area(pixels: Pixels, *, height: int, width: int, extent: Extent | None = None) -> Pixels:
     """Resize by area averaging when shrinking and bilinearly when enlarging.
 
     Args:
         pixels: float32, (channel, height, width).
         height: New height in pixels.
         width: New width in pixels.
+        extent: What of the pixels becomes the new picture, from the upper left corner, to parts of
+            a pixel: up to one row and one column less than all, and at least twice the new size.
 
     Returns:
         float32, (channel, height, width); values stay within the range of `pixels`.
@@ -31,9 +38,36 @@ def resize_area(pixels: Pixels, *, height: int, width: int) -> Pixels:
     """
     if pixels.shape[1:] == (height, width):
         return pixels
+    if extent is not None and extent != pixels.shape[1:]:
+        # OpenCV rounds the new size to whole pixels and keeps the scale.
+        down, across = height / extent[0], width / extent[1]
+        mode = cv2.INTER_AREA
+        return np.stack(
+            [cv2.resize(each, None, fx=across, fy=down, interpolation=mode) for each in pixels]
+        )
     shrinks = pixels.shape[1] >= height and pixels.shape[2] >= width
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.stack([cv2.resize(plane, (width, height), interpolation=mode) for plane in pixels])
+
+
+ReadSize: TypeAlias = tuple[tuple[int, int], Extent]
+"""Height and width of a whole film, and what it takes up of the pixels that were read."""
+
+
+def take_read_size(item: dict[Hashable, Any]) -> ReadSize | None:
+    """Take what `LoadRadiographd` has left of a film that was read at a lower resolution.
+
+    Args:
+        item: Loses its `reduced_by`: what comes out of a resizing transform has the right size.
+
+    Returns:
+        Size and extent of the film; None where it was read whole.
+    """
+    reduced_by = item.pop(REDUCED_BY, 1)
+    if reduced_by == 1:
+        return None
+    height, width = item["original_size"]
+    return (height, width), (height / reduced_by, width / reduced_by)
 
 
 class _Resized(MapTransform):
@@ -42,22 +76,24 @@ class _Resized(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Resize each key's image."""
         item = dict(data)
+        read = take_read_size(item)
         for key in self.key_iterator(item):
-            item[key] = self._resize(item[key])
+            item[key] = self._resize(item[key], read)
         return item
 
     def target(self, height: int, width: int) -> tuple[int, int]:
         """Return the new height and width for a film of the given ones."""
         raise NotImplementedError
 
-    def _resize(self, image: Any) -> Any:
+    def _resize(self, image: Any, read: ReadSize | None) -> Any:
         before = np.asarray(image, dtype=np.float32)
-        height, width = self.target(*before.shape[1:])
-        after = torch.from_numpy(resize_area(before, height=height, width=width))
+        whole, extent = read or (before.shape[1:], before.shape[1:])
+        height, width = self.target(*whole)
+        after = torch.from_numpy(resize_area(before, height=height, width=width, extent=extent))
         if not isinstance(image, MetaTensor):
             return after
         affine = image.affine.clone()
-        rows, columns = before.shape[1] / height, before.shape[2] / width
+        rows, columns = extent[0] / height, extent[1] / width
         affine[0, 0] *= rows
         affine[1, 1] *= columns
         meta = dict(image.meta)
@@ -128,3 +164,21 @@ class ResizeSquared(_Resized):
     def target(self, height: int, width: int) -> tuple[int, int]:
         """Return the square's height and width."""
         return self.size, self.size
+
+
+def load_resized(
+    resize: ResizeShortSided | ResizeSquared, *, channels: int = 1, reduced: bool = False
+) -> list[MapTransform]:
+    """Begin a chain: read the film under `image` and resize it.
+
+    Args:
+        resize: Resizes `image`.
+        channels: 1 gives grey, 3 gives colour.
+        reduced: Whether a film that is large beside what `resize` needs is read at a lower
+            resolution.
+
+    Returns:
+        Two transforms.
+    """
+    least_size = resize.target if reduced else None
+    return [LoadRadiographd(keys="image", channels=channels, least_size=least_size), resize]

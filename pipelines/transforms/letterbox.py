@@ -18,7 +18,7 @@ from monai.transforms import MapTransform
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
-from pipelines.transforms.geometry import resize_area
+from pipelines.transforms.geometry import Extent, resize_area, take_read_size
 from pipelines.transforms.polygons import MOST_LAYERS, Layers
 
 _HALF = 128
@@ -62,16 +62,17 @@ class Letterbox:
         ]
         return np.column_stack([np.diag(scales), shifts])
 
-    def to_network(self, pixels: Pixels) -> Pixels:
+    def to_network(self, pixels: Pixels, *, extent: Extent | None = None) -> Pixels:
         """Lay a film into the rectangle.
 
         Args:
             pixels: float32, (channel, height, width) of the film.
+            extent: What the film takes up of the pixels, where it was read at a lower resolution.
 
         Returns:
             float32, (channel, height, width) of the rectangle; 0 around the film.
         """
-        small = resize_area(pixels, height=self.inner[0], width=self.inner[1])
+        small = resize_area(pixels, height=self.inner[0], width=self.inner[1], extent=extent)
         return self._framed(small)
 
     def layers_to_network(self, layers: Layers, *, fineness: int = 1) -> Layers:
@@ -172,17 +173,25 @@ class Letterboxd(MapTransform):
         self.network = (height, width)
         self.fineness = fineness
 
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that a film of the given ones takes up in the rectangle."""
+        return Letterbox((height, width), self.network).inner
+
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Lay each key into the rectangle, and put its `Letterbox` under `placement`."""
         item = dict(data)
+        read = take_read_size(item)
         for key in self.key_iterator(item):
             planes = np.asarray(item[key])
-            height, width = planes.shape[1:]
-            placement = Letterbox((height, width), self.network)
+            # Masks are read whole.
+            whole, extent = planes.shape[1:], None
+            if read is not None and planes.dtype != np.int32:
+                whole, extent = read
+            placement = Letterbox(whole, self.network)
             laid = (
                 placement.layers_to_network(planes, fineness=self.fineness)
                 if planes.dtype == np.int32
-                else placement.to_network(planes)
+                else placement.to_network(planes, extent=extent)
             )
             item[key] = torch.from_numpy(np.ascontiguousarray(laid))
             item["placement"] = placement

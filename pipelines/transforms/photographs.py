@@ -15,10 +15,9 @@ from monai.transforms import Compose, MapTransform
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
 from pipelines.transforms.augmentation import RandomFilmTransform
-from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared
+from pipelines.transforms.geometry import ResizeShortSided, ResizeSquared, load_resized
 from pipelines.transforms.intensity import ImageNetNormalised
 from pipelines.transforms.middle import CropMiddled
-from pipelines.transforms.reading import LoadRadiographd
 
 FILM_SIZE = 150
 """Shorter side of the copies of HAM10000 that are handed out small, in pixels."""
@@ -26,7 +25,9 @@ FILM_SIZE = 150
 _CHANNELS = 3
 
 
-def photograph_preprocessing(image_size: int, *, film_size: int = FILM_SIZE) -> Compose:
+def photograph_preprocessing(
+    image_size: int, *, film_size: int = FILM_SIZE, reduced_reading: bool = False
+) -> Compose:
     """Read a photograph, take the square in its middle and normalise as for ImageNet.
 
     Every photograph passes through the same intermediate size, so that it gives the same answer at
@@ -35,6 +36,7 @@ def photograph_preprocessing(image_size: int, *, film_size: int = FILM_SIZE) -> 
     Args:
         image_size: Side of the network's square in pixels.
         film_size: Length of the photograph's shorter side on the way, in pixels.
+        reduced_reading: Read large photographs at a lower resolution, see `read_radiograph`.
 
     Returns:
         A chain from `{"image": path, "frame": index, ...}` to `image` as a float32 tensor
@@ -42,7 +44,7 @@ def photograph_preprocessing(image_size: int, *, film_size: int = FILM_SIZE) -> 
     """
     return Compose(
         [
-            *_middle_square(film_size),
+            *_middle_square(film_size, reduced=reduced_reading),
             ResizeSquared(keys="image", size=image_size),
             ImageNetNormalised(keys="image"),
         ]
@@ -97,10 +99,10 @@ def photograph_augmentation(  # noqa: PLR0913 - every magnitude is a key of a co
     )
 
 
-def _middle_square(film_size: int) -> list[MapTransform]:
+def _middle_square(film_size: int, *, reduced: bool = False) -> list[MapTransform]:
+    resize = ResizeShortSided(keys="image", short_side=film_size)
     return [
-        LoadRadiographd(keys="image", channels=_CHANNELS),
-        ResizeShortSided(keys="image", short_side=film_size),
+        *load_resized(resize, channels=_CHANNELS, reduced=reduced),
         CropMiddled(keys="image", size=film_size),
     ]
 

@@ -11,10 +11,15 @@ from monai.transforms import MapTransform
 
 from pipelines.errors import ConfigurationError, InputError, Reason
 from pipelines.ingest.read import read_radiograph
+from pipelines.ingest.reduction import LeastSize
 from pipelines.radiograph import Pixels, Radiograph
 
 # Rec. ITU-R BT.601 luma, the weights that DICOM uses for the Y of YBR_FULL (PS3.3 C.7.6.3.1.2).
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+REDUCED_BY = "reduced_by"
+"""Where an item says by how much its film was reduced; absent where it was not."""
 
 
 class LoadRadiographd(MapTransform):
@@ -25,10 +30,15 @@ class LoadRadiographd(MapTransform):
     spacing on its diagonal. The item also gets `original_size` (height, width) and `spacing_mm`
     (None when unknown) of the film, for the way back to it. Patient identity never enters it.
 
+    A film that was read at a lower resolution leaves `reduced_by` in the item, for the resizing
+    transform behind it; affine and `spacing_mm` of its meta are those of the pixels that it has.
+
     Args:
         keys: Keys whose values are paths, or radiographs that have been read already.
         channels: 1 turns colour to grey by luma (0.299 R + 0.587 G + 0.114 B), 3 repeats grey.
         frame_key: Where a frame index of a multi-frame file stands; without it frame 0 is read.
+        least_size: Tells how much of a film is needed, as `read_radiograph` takes it: `target` of
+            the resizing transform that comes next, of those that leave sizes to this module.
         allow_missing_keys: Pass over keys that an item lacks.
     """
 
@@ -38,6 +48,7 @@ class LoadRadiographd(MapTransform):
         *,
         channels: int = 1,
         frame_key: str = "frame",
+        least_size: LeastSize | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -47,6 +58,7 @@ class LoadRadiographd(MapTransform):
             )
         self.channels = channels
         self.frame_key = frame_key
+        self.least_size = least_size
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Read each key's file.
@@ -62,17 +74,22 @@ class LoadRadiographd(MapTransform):
             if isinstance(source, Radiograph):
                 film = source
             else:
-                film = read_radiograph(source, frame=frame)
+                film = read_radiograph(source, frame=frame, least_size=self.least_size)
                 meta["filename_or_obj"] = str(source)
-            item["original_size"] = film.pixels.shape[1:]
+            item["original_size"] = film.size
             item["spacing_mm"] = film.spacing_mm
-            affine = torch.eye(3, dtype=torch.float64)
-            if film.spacing_mm is not None:
-                meta["spacing_mm"] = film.spacing_mm
-                affine[0, 0], affine[1, 1] = film.spacing_mm
-            pixels = torch.from_numpy(with_channels(film.pixels, self.channels))
-            item[key] = MetaTensor(pixels, affine=affine, meta=meta)
+            if film.reduced_by > 1:
+                item[REDUCED_BY] = film.reduced_by
+            item[key] = self._tensor(film, meta)
         return item
+
+    def _tensor(self, film: Radiograph, meta: dict[str, Any]) -> MetaTensor:
+        rows, columns = (each * film.reduced_by for each in film.spacing_mm or (1.0, 1.0))
+        if film.spacing_mm is not None:
+            meta["spacing_mm"] = (rows, columns)
+        affine = torch.diag(torch.tensor([rows, columns, 1.0], dtype=torch.float64))
+        pixels = torch.from_numpy(with_channels(film.pixels, self.channels))
+        return MetaTensor(pixels, affine=affine, meta=meta)
 
 
 def with_channels(pixels: Pixels, channels: int) -> Pixels:

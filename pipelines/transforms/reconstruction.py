@@ -7,8 +7,7 @@ from monai.transforms import Compose, MapTransform, Transform
 
 from pipelines.transforms.augmentation import RandGraind, RandPositiond, RandToned
 from pipelines.transforms.contrast import Clahed
-from pipelines.transforms.geometry import ResizeSquared
-from pipelines.transforms.reading import LoadRadiographd
+from pipelines.transforms.geometry import ResizeSquared, load_resized
 
 
 class TakeAsLabeld(Transform):
@@ -23,7 +22,11 @@ class TakeAsLabeld(Transform):
 
 
 def reconstruction_preprocessing(
-    image_size: int = 1024, *, clahe: bool = False, clip_limit: float = 2.0
+    image_size: int = 1024,
+    *,
+    clahe: bool = False,
+    clip_limit: float = 2.0,
+    reduced_reading: bool = False,
 ) -> Compose:
     """Read a film and squeeze it to a square; grey values stay 0 to 1.
 
@@ -31,12 +34,14 @@ def reconstruction_preprocessing(
         image_size: Side of the square in pixels.
         clahe: Equalise the film by CLAHE.
         clip_limit: Of CLAHE, see `equalise_clahe`.
+        reduced_reading: Read large films at a lower resolution, see `read_radiograph`.
 
     Returns:
         A chain from `{"image": path, "frame": index, ...}` to `image` and `label`, both the same
         float32 tensor (1, image_size, image_size), 0 to 1.
     """
-    return Compose([*_film(image_size, clahe=clahe, clip_limit=clip_limit), TakeAsLabeld()])
+    film = _film(image_size, clahe=clahe, clip_limit=clip_limit, reduced=reduced_reading)
+    return Compose([*film, TakeAsLabeld()])
 
 
 def reconstruction_augmentation(
@@ -81,11 +86,10 @@ def reconstruction_augmentation(
     )
 
 
-def _film(image_size: int, *, clahe: bool, clip_limit: float) -> list[MapTransform]:
-    chain: list[MapTransform] = [
-        LoadRadiographd(keys="image"),
-        ResizeSquared(keys="image", size=image_size),
-    ]
+def _film(
+    image_size: int, *, clahe: bool, clip_limit: float, reduced: bool = False
+) -> list[MapTransform]:
+    chain = load_resized(ResizeSquared(keys="image", size=image_size), reduced=reduced)
     if clahe:
         # 8 bits: on films of network size the limit of 16-bit histograms never bites.
         chain.append(Clahed(keys="image", clip_limit=clip_limit, bits=8))

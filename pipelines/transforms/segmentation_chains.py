@@ -18,7 +18,12 @@ _KEYS = ("image", "label")
 
 
 def segmentation_preprocessing(
-    image_height: int, image_width: int, *, classes: Sequence[str], sides: bool = False
+    image_height: int,
+    image_width: int,
+    *,
+    classes: Sequence[str],
+    sides: bool = False,
+    reduced_reading: bool = False,
 ) -> Compose:
     """Read a film, and its masks where it has any, and lay both into the network's rectangle.
 
@@ -27,6 +32,8 @@ def segmentation_preprocessing(
         image_width: Width of it.
         classes: Names of the channels, in order.
         sides: One mask shows two organs, told apart by their side, see `load_layers`.
+        reduced_reading: Read large films at a lower resolution, see `read_radiograph`; masks are
+            read whole.
 
     Returns:
         A chain from `{"image": path, "label": place of the masks, ...}` to `image`, float32
@@ -35,7 +42,9 @@ def segmentation_preprocessing(
     """
     return Compose(
         [
-            *_reading(image_height, image_width, classes=classes, sides=sides),
+            *_reading(
+                image_height, image_width, classes=classes, sides=sides, reduced=reduced_reading
+            ),
             *_normalising(len(classes)),
         ]
     )
@@ -119,16 +128,23 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     )
 
 
-def _reading(
-    height: int, width: int, *, classes: Sequence[str], sides: bool, fineness: int = 1
+def _reading(  # noqa: PLR0913 - what both chains differ in
+    height: int,
+    width: int,
+    *,
+    classes: Sequence[str],
+    sides: bool,
+    fineness: int = 1,
+    reduced: bool = False,
 ) -> list[Any]:
+    letterbox = Letterboxd(
+        keys=_KEYS, height=height, width=width, fineness=fineness, allow_missing_keys=True
+    )
     return [
-        LoadRadiographd(keys="image"),
+        LoadRadiographd(keys="image", least_size=letterbox.target if reduced else None),
         LoadLayersd(keys="label", classes=classes, sides=sides, allow_missing_keys=True),
         Stretched(keys="image"),
-        Letterboxd(
-            keys=_KEYS, height=height, width=width, fineness=fineness, allow_missing_keys=True
-        ),
+        letterbox,
     ]
 
 
