@@ -55,7 +55,7 @@ def test_unforeseen_errors_are_refusals(tmp_path: Path, monkeypatch: pytest.Monk
         (OSError(5, "Input/output error", str(film)), Reason.FILE_UNREADABLE),
     ):
 
-        def fail(_: Path, error: Exception = error) -> None:
+        def fail(_: Path, error: Exception = error, **_options: object) -> None:
             raise error
 
         monkeypatch.setattr("pipelines.ingest.read.read_raster", fail)

@@ -47,7 +47,7 @@ def fingerprint(
         "bundle": bundle,
         WEIGHTS: engine.weights_sha256,
         "operating point": _hash(json.dumps(about, sort_keys=True, default=str).encode()),
-        "preprocessing": _hash(_bytes(image)),
+        "preprocessing": _hash(_bytes(image) + _reading(dataset)),
         ENGINE: f"{engine.name} on {engine.device.type}",
         INPUT_FOLDER: _hash(dataset.identity.encode("utf-8", "surrogateescape")),
     }
@@ -94,6 +94,13 @@ def _test_film() -> Radiograph:
     ramp = np.linspace(0.0, 1.0, 384 * 512, dtype=np.float32).reshape(1, 384, 512)
     ramp[:, 96:288, 128:256] *= 0.5
     return Radiograph(ramp, (0.2, 0.2), Provenance(format="png", bits=16))
+
+
+def _reading(dataset: RadiographFolder) -> bytes:
+    """Say whether films are read at a lower resolution, which a film in memory cannot show."""
+    chain = getattr(dataset.transform, "transforms", ())
+    reduced = any(getattr(each, "least_size", None) is not None for each in chain)
+    return b"reduced" if reduced else b""
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -21,8 +21,8 @@ from pipelines.radiograph import Pixels, Radiograph
 LeastSize: TypeAlias = Callable[[int, int], tuple[int, int]]
 """Tells for the height and width of a film how many rows and columns of it are needed."""
 
-OVERSAMPLING = 2
-"""Pixels read along each one that is needed: what is left to do is to average areas."""
+OVERSAMPLING = 1.75
+"""Pixels read along each one that is needed, at least: fewer lose detail that is needed."""
 
 _FACTORS = (8, 4, 2)
 

@@ -12,11 +12,8 @@ from monai.transforms import MapTransform
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
+from pipelines.transforms.blocks import Extent, resize_blocks
 from pipelines.transforms.reading import REDUCED_BY, LoadRadiographd
-
-
-Extent: TypeAlias = tuple[float, float]
-"""Height and width that a film takes up of a picture, in pixels of the picture."""
 
 
 def resize_area(pixels: Pixels, *, height: int, width: int, extent: Extent | None = None) -> Pixels:
@@ -26,8 +23,8 @@ def resize_area(pixels: Pixels, *, height: int, width: int, extent: Extent | Non
         pixels: float32, (channel, height, width).
         height: New height in pixels.
         width: New width in pixels.
-        extent: What of the pixels becomes the new picture, from the upper left corner, to parts of
-            a pixel: up to one row and one column less than all, and at least twice the new size.
+        extent: Of pixels that are means of blocks: what of them becomes the new picture, see
+            `resize_blocks`.
 
     Returns:
         float32, (channel, height, width); values stay within the range of `pixels`.
@@ -38,13 +35,8 @@ def resize_area(pixels: Pixels, *, height: int, width: int, extent: Extent | Non
     """
     if pixels.shape[1:] == (height, width):
         return pixels
-    if extent is not None and extent != pixels.shape[1:]:
-        # OpenCV rounds the new size to whole pixels and keeps the scale.
-        down, across = height / extent[0], width / extent[1]
-        mode = cv2.INTER_AREA
-        return np.stack(
-            [cv2.resize(each, None, fx=across, fy=down, interpolation=mode) for each in pixels]
-        )
+    if extent is not None:
+        return resize_blocks(pixels, height=height, width=width, extent=extent)
     shrinks = pixels.shape[1] >= height and pixels.shape[2] >= width
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.stack([cv2.resize(plane, (width, height), interpolation=mode) for plane in pixels])
@@ -87,13 +79,13 @@ class _Resized(MapTransform):
 
     def _resize(self, image: Any, read: ReadSize | None) -> Any:
         before = np.asarray(image, dtype=np.float32)
-        whole, extent = read or (before.shape[1:], before.shape[1:])
+        whole, extent = read or (before.shape[1:], None)
         height, width = self.target(*whole)
         after = torch.from_numpy(resize_area(before, height=height, width=width, extent=extent))
         if not isinstance(image, MetaTensor):
             return after
         affine = image.affine.clone()
-        rows, columns = extent[0] / height, extent[1] / width
+        rows, columns = ((e / n) for e, n in zip(extent or whole, (height, width), strict=True))
         affine[0, 0] *= rows
         affine[1, 1] *= columns
         meta = dict(image.meta)

@@ -18,7 +18,8 @@ from monai.transforms import MapTransform
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.radiograph import Pixels
-from pipelines.transforms.geometry import Extent, resize_area, take_read_size
+from pipelines.transforms.blocks import Extent
+from pipelines.transforms.geometry import resize_area, take_read_size
 from pipelines.transforms.polygons import MOST_LAYERS, Layers
 
 _HALF = 128

@@ -128,7 +128,7 @@ def segmentation_augmentation(  # noqa: PLR0913 - every magnitude is a key of a 
     )
 
 
-def _reading(  # noqa: PLR0913 - what both chains differ in
+def _reading(
     height: int,
     width: int,
     *,
