@@ -50,7 +50,9 @@ def main() -> None:
         sets = write_films(Path(temporary))
         whole, reduced = (predictor(Path(temporary), reduced=each) for each in (False, True))
         figures = [
-            speed(kind, films, (whole.dataset.transform, reduced.dataset.transform), options.repeats)
+            speed(
+                kind, films, (whole.dataset.transform, reduced.dataset.transform), options.repeats
+            )
             for kind, films in sets.items()
         ]
         films = [film for each in sets.values() for film in each]
