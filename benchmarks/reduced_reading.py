@@ -68,9 +68,8 @@ def write_films(folder: Path) -> dict[str, list[Path]]:
     sets: dict[str, list[Path]] = {"JPEG 2000": [], "native": [], "JPEG": []}
     for number in range(FILMS):
         random = np.random.default_rng(number)
-        smooth = cv2.GaussianBlur(
-            chest_film(random, opacity=bool(number % 2), shape=SHAPE), (0, 0), 3
-        )
+        drawn = chest_film(random, opacity=bool(number % 2))
+        smooth = cv2.resize(drawn, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
         film = np.clip(smooth + random.normal(0, NOISE, SHAPE), 0, 1).astype(np.float32)
         header = FilmHeader(f"film {number}", "GENERATED", 1, inverted=False, sex="F", age_years=40)
         native, packed = folder / f"{number}.dcm", folder / f"{number}_j2k.dcm"
