@@ -26,6 +26,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
     "latency": (),
     "one_image": (),
+    "engines": (),
     "training_throughput": (),
 }
 LONGEST_SECONDS = 600
