@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
     "latency": (),
+    "engines": (),
     "one_image": (),
     "engines": (),
     "training_throughput": (),

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 
 import numpy as np
 import pytest
@@ -171,6 +172,14 @@ def test_what_was_not_used_for_longest_is_forgotten_first(empty_cache, monkeypat
     assert sorted(path.name[0] for path in empty_cache.glob("*.onnx")) == ["a", "c"]
 
 
+def test_what_a_killed_conversion_left_behind_is_removed_after_a_day(empty_cache):
+    for name, age in ((".converting-old", 90_000), (".converting-new", 10)):
+        (empty_cache / name).mkdir(parents=True)
+        os.utime(empty_cache / name, (time.time() - age,) * 2)
+    engine_cache.converted("a", lambda each: each.write_text("a"))
+    assert [path.name for path in empty_cache.glob(".converting-*")] == [".converting-new"]
+
+
 def test_auto_takes_the_quickest_that_answers_like_torch(folder, empty_cache, monkeypatch, caplog):
     monkeypatch.setattr(engine_trial, "_SECONDS", 0.01)
     monkeypatch.setattr(engine_trial, "_speed", lambda run, *_, **__: len(run.keywords["name"]))
@@ -220,6 +229,17 @@ def test_engines_that_are_missing_or_differ_are_left_out(
     assert trial(outputs, precise=precise).keys() == left
     assert "engine onnxruntime is left out: onnxruntime is not installed" in caplog.text
     assert ("its answers are not those of torch" in caplog.text) == ("openvino" not in left)
+
+
+def test_an_engine_that_breaks_down_is_left_out(monkeypatch):
+    monkeypatch.setattr(engine_trial, "_SECONDS", 1e-6)
+
+    def start(name):
+        return (lambda images: np.zeros((1, 1))) if name == "torch" else (lambda images: 1 / 0)
+
+    assert engine_trial.measure(ENGINES, start, films(1), at_once=1, precise=False).keys() == {
+        "torch"
+    }
 
 
 def test_a_trial_needs_the_first_engine():

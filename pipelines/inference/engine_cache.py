@@ -5,7 +5,9 @@ may be removed at any time.
 """
 
 import os
+import shutil
 import stat
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -16,6 +18,8 @@ from typing import Any
 from pipelines.files import read_json_object, sha256, write_json
 
 _MOST_KEPT = 32
+_WORK = ".converting-"
+_LEFT_BEHIND_SECONDS = 86_400
 _SUFFIX = ".onnx"
 
 
@@ -83,7 +87,7 @@ def _kept(folder: Path, key: str) -> Path | None:
 
 
 def _keep(folder: Path, key: str, write: Callable[[Path], None]) -> Path:
-    with TemporaryDirectory(prefix=".converting-", dir=folder) as work:
+    with TemporaryDirectory(prefix=_WORK, dir=folder) as work:
         made = Path(work) / f"network{_SUFFIX}"
         write(made)
         path = folder / f"{key}-{sha256(made)}{_SUFFIX}"
@@ -96,6 +100,9 @@ def _forget_oldest(folder: Path, suffix: str) -> None:
     kept = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime_ns)
     for path in kept[:-_MOST_KEPT]:
         path.unlink(missing_ok=True)
+    for work in folder.glob(f"{_WORK}*"):  # of a process that was killed
+        if time.time() - work.stat().st_mtime > _LEFT_BEHIND_SECONDS:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 @cache

@@ -78,10 +78,11 @@ def measure(
             began = time.monotonic()
             found = run(images)
             warm = time.monotonic() - began > _LONG
-        except PlainfilmError as error:
+        except Exception as error:  # each runtime raises kinds of its own
             if expected is None:
                 raise
-            _log.info("engine %s is left out: %s", name, error)
+            said = error if isinstance(error, PlainfilmError) else type(error).__name__
+            _log.info("engine %s is left out: %s", name, said)
             continue
         expected = found if expected is None else expected
         if agree(expected, found, precise=precise):
