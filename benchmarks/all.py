@@ -27,7 +27,6 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "latency": (),
     "engines": (),
     "one_image": (),
-    "engines": (),
     "training_throughput": (),
 }
 LONGEST_SECONDS = 600

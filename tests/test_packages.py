@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from bundle_fixture import SHIPPED, one_torch_thread, write_png, write_tiny_bundle
+from bundle_fixture import SHIPPED, one_torch_thread, write_dicom, write_png, write_tiny_bundle
 from onnx import TensorProto, helper
 
 from pipelines.cli import main
@@ -110,6 +110,8 @@ def test_what_needs_gradients_is_refused_plainly(name, files, films, tmp_path, c
     given = ["predict", str(files[name]), str(films), str(tmp_path / "out"), "--explain"]
     assert main(given) == 2
     assert "which has no gradients" in capsys.readouterr().err
+    assert main([*given, "--set", "explainer::method=occlusion"]) == 0
+    assert len(list((tmp_path / "out" / "explanations").iterdir())) == 3
 
 
 def test_another_engine_runs_onnx_and_not_every_one(files, films, expected, tmp_path, capsys):
@@ -316,3 +318,12 @@ def test_a_name_that_is_not_there_is_refused(tmp_path, capsys):
     (tmp_path / "model.onnx").write_bytes(b"")
     assert main(["check", str(tmp_path / "modle.onnx")]) == 2
     assert "did you mean 'model.onnx'" in capsys.readouterr().err
+
+
+def test_dicom_objects_of_an_exported_classifier_show_where_it_looked(files, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_dicom(tmp_path / "in" / "film.dcm")
+    given = ["predict", str(files["onnx"]), str(tmp_path / "in"), str(tmp_path / "out")]
+    assert main([*given, "--dicom", "sr,sc"]) == 0
+    made = [path.name[:2] for path in (tmp_path / "out" / "dicom").glob("*.dcm")]
+    assert sorted(made) == ["sc", "sr"]

@@ -143,7 +143,7 @@ class Explainer:
         """
         answers = list(records)
         if self._enabled:
-            for place, record, explanation in self._explained(films, records):
+            for place, record, explanation in self._explained(films, records, self._method):
                 self._write(films[place], record, explanation)
                 answers[place] = replace(record, explanation_agreement=explanation.agreement)
         return answers
@@ -158,13 +158,12 @@ class Explainer:
             records: What was predicted, in the same order.
 
         Returns:
-            A map of each film that was classified, by the first method; None for others, and for
-            all where the network cannot be looked into.
+            A map of each film that was classified, by the first method, or by occlusion where the
+            network has no gradients; None for others.
         """
         found: list[Heat | None] = [None] * len(films)
-        if not self._is_possible:
-            return found
-        for place, _record, explanation in self._explained(films, records):
+        method = self._method if self._is_possible else Method.OCCLUSION
+        for place, _record, explanation in self._explained(films, records, method):
             name, plane = next(iter(explanation.heats.items()))
             film = films[place]
             found[place] = Heat(on_film(plane, film.placement, film.original_size), name)
@@ -175,7 +174,10 @@ class Explainer:
         return self._network.has_gradients or self._method is Method.OCCLUSION
 
     def _explained(
-        self, films: Sequence[PreparedFilm], records: Sequence[Prediction | Refusal]
+        self,
+        films: Sequence[PreparedFilm],
+        records: Sequence[Prediction | Refusal],
+        method: Method,
     ) -> Iterator[tuple[int, Classification, Explanation]]:
         """Explain each film that was classified: its place, its record, and why."""
         classified = [
@@ -187,7 +189,7 @@ class Explainer:
             return
         images = torch.stack([films[place].image for place, _ in classified])
         classes = [record.predicted_class for _, record in classified]
-        explained = self._network(images, target=classes, method=self._method, layer=self._layer)
+        explained = self._network(images, target=classes, method=method, layer=self._layer)
         for (place, record), explanation in zip(classified, explained, strict=True):
             yield place, record, explanation
 

@@ -145,7 +145,7 @@ def _cover(image: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 def _logits(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    device = next(network.parameters()).device
+    device = next(network.parameters(), torch.empty(0)).device  # an exported one has none
     with torch.inference_mode(), torch.autocast(device.type, enabled=False), evaluating(network):
         parts = [network(part.to(device).float()).float() for part in torch.split(images, _AT_ONCE)]
     return torch.cat(parts).cpu()
