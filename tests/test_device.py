@@ -1,11 +1,13 @@
 import pytest
 import torch
+from torch import nn
 
 from pipelines.errors import ConfigurationError
 from pipelines.networks.device import (
     autocast,
     autocast_dtype,
     pick_device,
+    trains_quicker_in_half,
 )
 
 
@@ -31,3 +33,11 @@ def test_autocast_changes_precision_only_where_it_is_quick():
         assert (product @ product).dtype == (autocast_dtype(cpu) or torch.float32)
     with autocast(cpu, enabled=False):
         assert (product @ product).dtype == torch.float32
+
+
+def test_depthwise_networks_train_in_float32_on_a_cpu():
+    depthwise = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=8))
+    plain = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=2))
+    assert not trains_quicker_in_half(depthwise, torch.device("cpu"))
+    assert trains_quicker_in_half(depthwise, torch.device("cuda"))
+    assert trains_quicker_in_half(plain, torch.device("cpu"))

@@ -16,8 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.networks.depthwise import keep_depthwise_precise
-from pipelines.networks.device import autocast, autocast_dtype, pick_device
+from pipelines.networks.device import autocast, autocast_dtype, pick_device, trains_quicker_in_half
 from pipelines.training.sampling import EpochSampler
 from pipelines.training.schedule import Schedule
 from pipelines.training.waiting import Waiting
@@ -142,8 +141,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
         train_handlers: Handlers to attach, in this order.
         lr_scheduler: Learning rate by progress or by validation; None keeps it constant.
         average: Averaged weights, from `build_average`.
-        amp: Use the device's half precision where it has one. On a CPU depthwise convolutions train
-            in float32, which is quicker there.
+        amp: Use the device's half precision where it has one and the network trains quicker in it.
         accumulation_steps: Batches over which gradients are summed before a step.
         max_grad_norm: Gradients are clipped to this norm; None leaves them.
 
@@ -175,9 +173,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     )
     half = amp and autocast_dtype(device) == torch.float16
     trainer.loss_scaler = torch.amp.GradScaler(device.type, enabled=half)
-    trainer.use_amp = amp
-    if amp and device.type == "cpu":
-        keep_depthwise_precise(network)
+    trainer.use_amp = amp and trains_quicker_in_half(network, device)
     trainer.lr_scheduler = lr_scheduler
     trainer.average = average
     trainer.max_grad_norm = max_grad_norm
