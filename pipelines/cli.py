@@ -14,7 +14,18 @@ import pipelines
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
 from pipelines.refusal_text import refusal_text, root_cause
-from pipelines.verbs import data, folds, looking, measuring, privacy, runs, serve, shards, use
+from pipelines.verbs import (
+    data,
+    folds,
+    looking,
+    measuring,
+    privacy,
+    runs,
+    sagemaker,
+    serve,
+    shards,
+    use,
+)
 from pipelines.verbs.options import ExitStatus
 
 EXIT_STATUS = """exit status:
@@ -122,6 +133,7 @@ def _parsers() -> tuple[_Parser, dict[str, argparse.ArgumentParser]]:
         added.set_defaults(run=run)
         return added
 
-    for group in (looking, data, runs, folds, use, shards, measuring, privacy, serve):
+    groups = (looking, data, runs, folds, use, shards, measuring, privacy, serve, sagemaker)
+    for group in groups:
         group.add(verb)
     return parser, dict(choices.choices)

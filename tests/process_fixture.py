@@ -26,8 +26,8 @@ _IMPORTED = [
     *("pipelines.workflows.run", "pipelines.workflows.outcome", "pipelines.inference.batch"),
     *("pipelines.training.monitoring", "pipelines.training.trainer", "tensorboard"),
 ]
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(_IMPORTED)
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(_IMPORTED)
 
 
 class Command:
@@ -53,7 +53,7 @@ class Command:
         # Read by torch when it is imported, which the server does.
         with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", **(environment or {})}):
             forkserver.ensure_running()
-            self._process = _context.Process(
+            self._process = context.Process(
                 target=_run, args=(module, self.arguments, cwd, dict(os.environ), self._said)
             )
             self._process.start()

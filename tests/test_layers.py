@@ -46,6 +46,8 @@ ALONE = {
         *("deploy/node/", "deploy/deidentify/"),
     ),
     "highdicom": ("results/dicom_",),
+    "boto3": ("deploy/sagemaker/launch",),
+    "botocore": ("deploy/sagemaker/launch",),
     "ignite": ("training/",),
     "monai.engines": ("training/",),
     "fastapi": ("deploy/web/",),

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from ignite.engine import Events
+from process_fixture import context
 from training_fixture import small_run, write_films
 
 from pipelines.training.stopping import STOPPED, stop_request
@@ -108,17 +109,18 @@ def test_outside_of_training_the_process_ends_at_once_and_signals_are_given_back
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_what_takes_too_long_ends_without_another_checkpoint():
-    code = (
-        "import os, signal, time\n"
-        "from pipelines.training.stopping import stop_request\n"
-        "with stop_request.heeded(grace_seconds=0.1):\n"
-        "    stop_request.training = True\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    print('still here', flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (STOPPED, "still here\n"), ended.stderr
+def take_too_long(training):
+    with stop_request.heeded(grace_seconds=0.1), ThreadPoolExecutor() as readers:
+        stop_request.training = training
+        readers.submit(time.sleep, 60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert training, "it goes on only where there is something to keep"
+        time.sleep(60)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_takes_too_long_is_ended_all_the_same(training):
+    process = context.Process(target=take_too_long, args=(training,))
+    process.start()
+    process.join(50)
+    assert process.exitcode == STOPPED

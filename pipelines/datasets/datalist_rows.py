@@ -26,7 +26,9 @@ DATASET_DIR_KEY = "dataset_dir"
 FINGERPRINT_KEY = "fingerprint"
 """A list that has it was written by this package: its groups are pseudonyms already."""
 
-_IMAGE_COLUMNS = ("image", "image_id", "image_index", "filename", "file", "path")
+IMAGE_COLUMNS = ("image", "image_id", "image_index", "filename", "file", "path")
+"""What the column of images may be called, the first of them that is there counts."""
+
 _LABEL_COLUMNS = ("label", "class", "diagnosis", "dx")
 _GROUP_COLUMNS = ("group", "patient", "patient_id", "patientid")
 _REMEDY = "write a CSV with the columns image,label[,group][,split], or make a list with `datalist`"
@@ -141,7 +143,7 @@ def _read_csv(text: str, file: Path, *, group_column: str | None) -> DatalistTab
 
 def _row(item: Mapping[Any, Any], *, group_column: str | None, is_pseudonym: bool) -> DatalistRow:
     values = {_column_key(key): value for key, value in item.items() if key is not None}
-    image = _required(values, _IMAGE_COLUMNS)
+    image = _required(values, IMAGE_COLUMNS)
     label = _required(values, _LABEL_COLUMNS)
     groups = (_column_key(group_column),) if group_column else _GROUP_COLUMNS
     if group_column:

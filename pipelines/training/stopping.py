@@ -33,6 +33,9 @@ GRACE_SECONDS = 90.0
 SageMaker kills 120 seconds after SIGTERM, and what is written still has to be copied.
 """
 
+SECONDS_TO_END = 5.0
+"""How long the process may take to end where there is nothing to keep, for its readers, say."""
+
 
 class StopRequest:
     """Whether this process has been told to end, and whether there is something to keep first.
@@ -46,6 +49,7 @@ class StopRequest:
         self.asked = False
         self.training = False
         self._grace_seconds = GRACE_SECONDS
+        self._timer: threading.Timer | None = None
 
     @contextmanager
     def heeded(self, *, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
@@ -70,6 +74,9 @@ class StopRequest:
         finally:
             signal.signal(signal.SIGTERM, before)
             self.asked = self.training = False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def end(self) -> NoReturn:
         """End the process by an exception, so that half-written files are removed.
@@ -80,14 +87,17 @@ class StopRequest:
         raise SystemExit(STOPPED)
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.training:
+        training, asked = self.training, self.asked
+        self.asked = True
+        if not asked:
+            # A batch, a validation or a pool of readers that takes too long: files are whole or
+            # not there, whenever the process ends.
+            seconds = self._grace_seconds if training else SECONDS_TO_END
+            self._timer = threading.Timer(seconds, os._exit, [STOPPED])
+            self._timer.daemon = True
+            self._timer.start()
+        if not training:
             self.end()
-        if not self.asked:
-            self.asked = True
-            # A batch or a validation that takes too long: every file is whole or not there.
-            timer = threading.Timer(self._grace_seconds, os._exit, [STOPPED])
-            timer.daemon = True
-            timer.start()
 
 
 stop_request = StopRequest()

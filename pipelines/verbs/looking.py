@@ -21,7 +21,7 @@ from pipelines.workflows.problem import Problem
 from pipelines.workflows.required import Kind
 
 NODE_SUFFIXES = (".yaml", ".yml")
-"""A file of this suffix is the configuration of a node."""
+"""A file of this suffix is the configuration of a node, or of a job of `sagemaker launch`."""
 
 EXPORTED_SUFFIXES = (".ts", ".onnx", ".xml")
 """A file of this suffix was exported."""
@@ -44,7 +44,7 @@ def _add_check(verb: AddVerb) -> None:
         "bundles",
         nargs="*",
         metavar="BUNDLE",
-        help="or the .yaml file of a node, or an exported file; default: all known bundles",
+        help="or a .yaml file of a node or a job, or an exported file; default: all known bundles",
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
@@ -100,7 +100,7 @@ def check(options: argparse.Namespace) -> ExitStatus:
     bundles = [find_bundle(name) for name in names if not name.endswith(others)]
     if options.write_manifest:
         return _write_manifests(bundles)
-    wrong = sum(map(_check_node, nodes)) + sum(map(_check_file, files))
+    wrong = sum(map(_check_yaml, nodes)) + sum(map(_check_file, files))
     overrides = settings(options.set)
     for bundle in bundles:
         if options.untrusted:
@@ -139,11 +139,12 @@ def _suspicions(bundle: Bundle) -> tuple[list[Problem], str]:
     )
 
 
-def _check_node(path: Path) -> int:
-    """Print what is wrong with the configuration of a node; return how much that is."""
+def _check_yaml(path: Path) -> int:
+    """Print what is wrong with the file of a node or of a job; return how much that is."""
     from pipelines.deploy.node.configuration import check_node
+    from pipelines.deploy.sagemaker.configuration import check_job, is_job
 
-    problems = check_node(existing(path))
+    problems = check_job(path) if is_job(existing(path)) else check_node(path)
     say("\n".join(map(str, problems)) or f"{path.name}: ok")
     return len(problems)
 

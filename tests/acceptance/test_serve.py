@@ -1,13 +1,15 @@
 """The HTTP face of `serve`, as a whole process: page, one film, STOW-RS into the queue, status."""
 
 import re
+import subprocess
+import sys
 
 import httpx2
 import pytest
 import yaml
 from bundle_fixture import write_dicom, write_tiny_bundle
 from node_fixture import wait_until
-from process_fixture import Command
+from process_fixture import CHECKOUT, Command
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
@@ -31,6 +33,8 @@ def test_a_node_answers_over_http_and_takes_over_stow(tmp_path):
         assert command.poll() is None, command.said
         port = re.search(r"http_port=(\d+)", command.said[1])[1]
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            probe = [sys.executable, str(CHECKOUT / "docker" / "health.py"), "127.0.0.1"]
+            assert subprocess.run([*probe, port], check=False).returncode == 0
             page = client.get("/")
             assert page.headers["content-type"].startswith("text/html")
             assert "server" not in page.headers
@@ -61,4 +65,5 @@ def test_a_node_answers_over_http_and_takes_over_stow(tmp_path):
         command.terminate()
         assert command.wait(60).returncode == 0
         assert "CANARY" not in "".join(command.said)
+        assert subprocess.run([*probe, port], check=False).returncode == 1
     assert len(list((tmp_path / "data" / "results").iterdir())) == len(films)

@@ -161,7 +161,14 @@ def text(given: object) -> str:
     return given
 
 
-def _matching(pattern: re.Pattern[str], rule: str) -> Parse[str]:
+def matching(pattern: re.Pattern[str], rule: str) -> Parse[str]:
+    """Parse a text that a pattern matches as a whole.
+
+    Args:
+        pattern: The pattern.
+        rule: It in words.
+    """
+
     def parse(given: object) -> str:
         if not isinstance(given, str) or not pattern.fullmatch(given):
             raise WrongValueError(rule)
@@ -170,9 +177,9 @@ def _matching(pattern: re.Pattern[str], rule: str) -> Parse[str]:
     return parse
 
 
-ae_title = _matching(_AE_TITLE, "an AE title: 1 to 16 characters, no backslash, no outer space")
-host = _matching(_HOST, "a host name or an IP address")
-variable = _matching(
+ae_title = matching(_AE_TITLE, "an AE title: 1 to 16 characters, no backslash, no outer space")
+host = matching(_HOST, "a host name or an IP address")
+variable = matching(
     _VARIABLE, "the name of an environment variable, in capitals, that holds the value"
 )
 

@@ -1,0 +1,111 @@
+"""Training inside SageMaker's container: from what it was told to what it hands back."""
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from pipelines.deploy.sagemaker.channels import join_channels
+from pipelines.deploy.sagemaker.contract import Contract, read_contract
+from pipelines.deploy.sagemaker.failure import write_failure
+from pipelines.deploy.sagemaker.handing_back import hand_back_model, hand_back_run
+from pipelines.deploy.sagemaker.hyperparameters import read_hyperparameters
+from pipelines.deploy.sagemaker.metrics import final_lines
+from pipelines.errors import Reason, RunError
+
+RUN = "run"
+"""The folder of the run below that of the checkpoints."""
+
+_STOPPED = 128 + signal.SIGTERM
+
+
+def train(environment: Mapping[str, str]) -> None:
+    """Train what the container was told to, or go on with it, and hand back the model.
+
+    What the run writes stands below the folder of checkpoints, so that the next start with the same
+    one goes on. SIGTERM ends the process with status 143 behind a checkpoint. Whatever else ends
+    it is written as the reason of the failure and raised again.
+
+    Args:
+        environment: Variables of the process.
+
+    Raises:
+        Exception: What went wrong.
+    """
+    with _ending_at_once():
+        try:
+            _train(read_contract(environment))
+        except Exception as error:
+            write_failure(error, environment)
+            raise
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Let SIGTERM end the process while there is no training to keep.
+
+    The first process of a container is not ended by a signal that it has no handler for.
+    """
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise SystemExit(_STOPPED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _train(contract: Contract) -> None:
+    wanted = read_hyperparameters(contract.hyperparameters)
+    hosts = contract.hosts
+    if hosts.rank:
+        _say(
+            f"host {hosts.current} of {hosts.count} has no part in the training, which "
+            f"{hosts.names[0]} does alone; ask for one instance"
+        )
+        return
+    if hosts.count > 1:
+        _say(f"{hosts.count} hosts, and this one trains alone; ask for one instance")
+    data = _joined(contract)
+    output = contract.checkpoint_dir / RUN
+    for left in [*output.rglob(".writing-*")]:  # copied to the next machine with what was whole
+        left.unlink(missing_ok=True)
+    from pipelines.workflows import run
+
+    folder = run.train(
+        wanted.bundle,
+        data=data,
+        output_dir=output,
+        overlays=wanted.overlays,
+        overrides=wanted.overrides,
+    )
+    for line in final_lines(folder):
+        _say(line)
+    run_files = hand_back_run(folder, wanted.bundle, contract.output_data_dir)
+    model = hand_back_model(folder, wanted.bundle, contract.model_dir)
+    _say(f"model: {model}; tables and pictures: {run_files}")
+
+
+def _joined(contract: Contract) -> Path:
+    """Lay the channels out as one data set.
+
+    Raises:
+        RunError: If there is no room for links.
+    """
+    try:
+        return join_channels(contract.channels, contract.workspace)
+    except OSError as error:
+        raise RunError(
+            Reason.OUTPUT_UNWRITABLE,
+            f"expected a folder below {contract.base} that can be written, got {error.strerror!r}; "
+            "let the user of the container write there, or build the image with RUN_AS=root",
+        ) from error
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
