@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.labels import HAND_BONES
-from pipelines.transforms.bone_frames import BoneFrame, Pyramid, compose, find_frames, paste
+from pipelines.transforms.bone_crops import FilmFrames
+from pipelines.transforms.bone_frames import (
+    BoneFrame,
+    Pyramid,
+    compose,
+    find_frames,
+    footprint,
+    paste,
+)
 from pipelines.transforms.letterbox import Letterbox
 
 NAMES = ("finger-2", "finger-18", "Capitate", "Radius")
@@ -122,3 +130,35 @@ def test_the_way_from_the_network_to_the_film():
     frame = BoneFrame(np.array([[4.0, 0, 24.5], [0, 8.0, 24.5]])).placed(placement.matrix)
     assert frame.matrix[:, 2] == pytest.approx([99.5 / 2, 199 / 2], abs=2.1)
     assert frame.matrix[1, 1] == pytest.approx(32)
+
+
+@given(
+    size=st.tuples(st.integers(20, 203), st.integers(20, 203)),
+    middle=st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2)),
+    half=st.tuples(st.floats(2, 120), st.floats(2, 120)),
+    degrees=st.floats(0, 360),
+    span=st.sampled_from([1.0, 1.5]),
+)
+def test_a_crop_depends_on_its_footprint_alone(size, middle, half, degrees, span):
+    angle = np.deg2rad(degrees)
+    axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * half
+    center = np.array(middle) * size[::-1]
+    frame = BoneFrame(np.column_stack([axes, center]))
+    picture = np.random.default_rng(1).random(size, np.float32)
+    part = footprint(frame, size, (12, 8), span=span)
+    alone = np.zeros_like(picture)
+    alone[part] = picture[part]
+    crops = [Pyramid(each).cut(frame, (12, 8), span=span) for each in (picture, alone)]
+    assert np.array_equal(*crops)
+
+
+def test_what_a_first_network_said_is_cut_as_from_the_whole_film():
+    masks = hand()
+    logits = np.where(masks, 4, -4).astype(np.float32)
+    logits += np.random.default_rng(2).normal(0, 1, logits.shape).astype(np.float32)
+    frames = FilmFrames(logits, masks, placement=Letterbox(SIZE, SIZE), classes=NAMES, margin=0.3)
+    whole = [
+        Pyramid(1 / (1 + np.exp(-plane))).cut(frame, (24, 16))
+        for plane, frame in zip(logits, frames.frames, strict=True)
+    ]
+    assert np.allclose(frames.coarse((24, 16)), whole, atol=1e-6)

@@ -21,6 +21,9 @@ PANELS_KEY = "plainfilm:panels"
 FILM_KEY = "plainfilm:film"
 """Text of a PNG that says which film it shows, where its own name does not."""
 
+_PACKED = 4
+"""Of 1 to 9: half the time of PNG's usual 6 for a fifth more bytes."""
+
 
 def save_sheet(
     path: Path,
@@ -43,7 +46,7 @@ def save_sheet(
     if panels:
         told.add_text(PANELS_KEY, json.dumps([list(box) for box in panels]))
     with whole_file(path) as temporary:
-        sheet.save(temporary, format="PNG", pnginfo=told)
+        sheet.save(temporary, format="PNG", pnginfo=told, compress_level=_PACKED)
 
 
 def letterboxed(pixels: Pixels, side: int) -> Image.Image:

@@ -30,6 +30,7 @@ from pipelines.results.masks import (
 )
 from pipelines.results.overlays import Caption
 from pipelines.results.task_tables import MaskTables
+from pipelines.transforms.letterbox import Letterbox
 
 _NEVER = -20.0  # a logit: two in a billion
 
@@ -177,7 +178,7 @@ class Segment:
         )
 
     def _answer(self, film: PreparedFilm, maps: npt.NDArray[np.float32]) -> Segmentation | Refusal:
-        if not np.isfinite(maps).all():
+        if not _finite(maps):
             return not_finite(film.filename)
         try:
             return self._segment(
@@ -248,6 +249,11 @@ class Segment:
         )
 
 
+def _finite(maps: npt.NDArray[np.float32]) -> bool:
+    # Map by map, without a mask of 29 of them at full size; a NaN is its map's lowest and highest.
+    return all(bool(np.isfinite([plane.min(), plane.max()]).all()) for plane in maps)
+
+
 def _pixels(film: PreparedFilm) -> Pixels:
     """The film itself, read once more where it came from a file."""
     if film.source is not None:
@@ -277,6 +283,8 @@ def on_film(film: PreparedFilm, logits: npt.NDArray[np.float32]) -> npt.NDArray[
             f"{logits.shape[1]} pixels lie on the film, got one that does not; "
             "resize films with Letterboxd",
         )
+    if isinstance(film.placement, Letterbox) and film.placement.film == logits.shape:
+        return logits
     # What the way back fills in is 0, an even chance for a logit.
     lowest = np.minimum(logits.min(), np.float32(_NEVER))
     placed: npt.NDArray[np.float32] = film.placement.to_film((logits - lowest)[None])[0] + lowest

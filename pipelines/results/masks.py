@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import DatasetError, Reason
-from pipelines.evaluation.regions import Mask, count_components, principal_length
+from pipelines.evaluation.regions import Box, Mask, count_components, principal_length
 from pipelines.files import whole_file, write_csv, write_json
 from pipelines.predictions import Region, Segmentation
 from pipelines.results.records import record_json
@@ -19,6 +19,11 @@ from pipelines.results.rle import encode
 from pipelines.results.tables import GUARD_COLUMNS, guard_cells
 from pipelines.table_cells import table_filename, table_number
 
+# Two values in long runs: no filter and run lengths pack them quickest, and smallest.
+_PNG_OF_RUNS = (
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE),
+)
 _RLE_COLUMNS = ("image_name", "class", "rle")
 _MEASUREMENT_COLUMNS = (
     "filename",
@@ -54,27 +59,30 @@ def measure_region(
         Area, length along the principal axis (see `principal_length`), connected parts and run
         lengths.
     """
-    area = int(np.count_nonzero(mask))
+    box = Box.around(mask)
+    held = np.zeros((1, 1), np.uint8) if box is None else box.mask  # a bone is far from a film
+    area = int(np.count_nonzero(held))
     area_mm2 = length_mm = None
     if spacing_mm is not None:
         area_mm2 = area * spacing_mm[0] * spacing_mm[1]
-        length_mm = principal_length(mask, spacing_mm)
+        length_mm = principal_length(held, spacing_mm)
     return Region(
         name=name,
         area_px=area,
         area_mm2=area_mm2,
-        length_px=principal_length(mask),
+        length_px=principal_length(held),
         length_mm=length_mm,
-        components=count_components(mask),
+        components=count_components(held),
         rle=encode(mask),
     )
 
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Write one structure as a PNG of 8 bits, 255 where it is and 0 elsewhere; whole or not."""
-    levels = (mask != 0).view(np.uint8) * np.uint8(255)
+    set_ = mask if mask.dtype == np.bool_ else mask != 0
+    levels = np.multiply(set_.view(np.uint8), np.uint8(255))
     with whole_file(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
+        temporary.write_bytes(cv2.imencode(".png", levels, _PNG_OF_RUNS)[1].tobytes())
 
 
 def write_nifti(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.radiograph import Pixels
-from pipelines.transforms.bone_frames import BoneFrame, Plane, Pyramid, find_frames
+from pipelines.transforms.bone_frames import BoneFrame, Plane, Pyramid, find_frames, footprint
 from pipelines.transforms.letterbox import Letterbox
 
 Crops: TypeAlias = npt.NDArray[np.float32]
@@ -70,12 +70,15 @@ class FilmFrames:
 
     def coarse(self, shape: tuple[int, int], *, span: float = 1.0) -> Crops:
         """Cut out what the first network said: probabilities, 0 to 1."""
-        return np.stack(
-            [
-                _cut(Pyramid(_chances(plane)), frame, shape, span)
-                for plane, frame in zip(self._logits, self._coarse, strict=True)
-            ]
-        )
+        crops = []
+        for plane, frame in zip(self._logits, self._coarse, strict=True):
+            chances = np.zeros(plane.shape, np.float32)
+            if frame is not None:
+                # The rest of a film has no part in the crop.
+                part = footprint(frame, (plane.shape[0], plane.shape[1]), shape, span=span)
+                chances[part] = _chances(plane[part])
+            crops.append(_cut(Pyramid(chances), frame, shape, span))
+        return np.stack(crops)
 
     def layers(
         self, layers: npt.NDArray[np.int32], shape: tuple[int, int], *, span: float = 1.0

@@ -105,10 +105,13 @@ class _Moments:
 
     @classmethod
     def of(cls, mask: npt.NDArray[np.bool_]) -> "_Moments | None":
-        rows, columns = np.nonzero(mask)
-        if not len(rows):
+        held = np.ascontiguousarray(mask).view(np.uint8)
+        left, top, width, height = cv2.boundingRect(held)
+        if not width:
             return None
-        points = np.column_stack([columns, rows]).astype(np.float64)
+        # Of a mask of a whole film only the bone's box is gone through.
+        rows, columns = np.nonzero(held[top : top + height, left : left + width])
+        points = np.column_stack([columns + left, rows + top]).astype(np.float64)
         center = points.mean(axis=0)
         # A pixel is an area: without its own spread a line of pixels would have no width.
         spread = np.cov(points.T, bias=True) + np.eye(2) / 12 if len(rows) > 1 else np.eye(2)
@@ -212,8 +215,7 @@ class Pyramid:
             float32, of that shape; 0 beyond the picture.
         """
         placed = frame.crop_map(shape, span)
-        scale = float(np.sqrt(abs(np.linalg.det(placed[:, :2]))))
-        level = self._level(int(np.log2(max(scale, 1.0))))
+        level = self._level(_level_of(placed))
         shrink = [few / many for few, many in zip(level.shape, self._levels[0].shape, strict=True)]
         smaller = np.column_stack([np.diag(shrink[::-1]), [(s - 1) / 2 for s in shrink[::-1]]])
         crop = cv2.warpAffine(
@@ -231,6 +233,35 @@ class Pyramid:
             smaller = cv2.resize(last, half, interpolation=cv2.INTER_AREA)
             self._levels.append(np.asarray(smaller, dtype=np.float32))
         return self._levels[min(number, len(self._levels) - 1)]
+
+
+def _level_of(placed: Affine) -> int:
+    """How often a picture is halved before a crop is cut out of it."""
+    scale = float(np.sqrt(abs(np.linalg.det(placed[:, :2]))))
+    return int(np.log2(max(scale, 1.0)))
+
+
+def footprint(
+    frame: BoneFrame, size: tuple[int, int], shape: tuple[int, int], *, span: float = 1.0
+) -> tuple[slice, slice]:
+    """Find all pixels of a picture that a crop may depend on.
+
+    Args:
+        frame: Where its box lies.
+        size: Height and width of the picture.
+        shape: Height and width of the crop.
+        span: How much of the picture it shows, in boxes.
+
+    Returns:
+        Rows and columns; empty where the box lies beyond the picture.
+    """
+    # A pixel of a smaller level holds so many, and interpolation takes one more on each side.
+    reach = 3 * 2 ** _level_of(frame.crop_map(shape, span))
+    rows, columns = frame.bounds(size, span)
+    return (
+        slice(max(rows.start - reach, 0), min(rows.stop + reach, size[0])),
+        slice(max(columns.start - reach, 0), min(columns.stop + reach, size[1])),
+    )
 
 
 def paste(
