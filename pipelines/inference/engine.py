@@ -204,7 +204,7 @@ class Engine:
         channels, height, width = example.shape
 
         def write(path: Path) -> None:
-            _log.info("converting the network to ONNX, once for these weights")
+            _log.warning("converting the network to ONNX, once for these weights")
             network = plain_network(self._network, self._weights)
             to_onnx(network, path, shape=(channels, height, width))
 
@@ -229,7 +229,9 @@ class Engine:
         key = self._key(machine(self.device), settings)
         chosen = remembered(key).get("engine")
         if chosen in names:
-            _log.info("engine %s, which an earlier trial has found to be the quickest here", chosen)
+            _log.warning(
+                "engine %s, which an earlier trial has found to be the quickest here", chosen
+            )
             return str(chosen), self._start(chosen, lambda: example)
         started: dict[str, nn.Module] = {}
 
@@ -240,7 +242,7 @@ class Engine:
         images = variants(example, self.batch_size)
         speeds = measure(names, start, images, at_once=self.at_once, precise=precise)
         chosen = max(speeds, key=speeds.__getitem__)
-        _log.info("%s", told(speeds, chosen))
+        _log.warning("%s", told(speeds, chosen))
         remember(key, {"engine": chosen, "films_per_second": speeds})
         return chosen, started[chosen]
 

@@ -82,7 +82,7 @@ def measure(
             if expected is None:
                 raise
             said = error if isinstance(error, PlainfilmError) else type(error).__name__
-            _log.info("engine %s is left out: %s", name, said)
+            _log.warning("engine %s is left out: %s", name, said)
             continue
         expected = found if expected is None else expected
         if agree(expected, found, precise=precise):
