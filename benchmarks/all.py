@@ -25,6 +25,10 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
     "latency": (),
+    "reduced_reading": (),
+    "predict_throughput": (),
+    "growth": (),
+    "one_image": (),
     "engines": (),
     "one_image": (),
     "training_throughput": (),

@@ -1,170 +1,265 @@
-"""Films a second of `predict` against a bundle written the way of the MONAI model zoo.
+"""Films a second of `predict` against bundles written the way of the MONAI model zoo, and a bound.
 
-Both sides classify the same 48 generated, uncompressed 12-bit DX films of 2048 x 1792 pixels with
-DenseNet121 at 224 pixels and random weights, each in a process of its own. Ours is the whole of
-`predict_folder`: configuration, weights, reading, network, journal, tables and picture. The peer
-only loads, resizes and runs the network in a SupervisedEvaluator; it writes nothing, and its
-network is built outside the time; its workers and batch size are the best of those tried. Run it
-from the repository root:
+All sides classify the same generated films of 2048 x 1792 pixels at 224 pixels with random weights,
+each in a process of its own, and none shows a film with its mirror image. Ours is `predict_folder`:
+configuration, weights, reading, network, journal, tables, thumbnails and report; "running" leaves
+start and end out. The peer only loads, resizes and runs the network in a SupervisedEvaluator; it
+writes nothing, its network is built outside the time, and its workers and batch size are the best
+of those tried. The bound is what the cores could do if reading and network, each measured alone,
+were all there was. Run it from the repository root:
 
-    python benchmarks/predict_throughput.py [--films 48] [--repeats 3]
+    python benchmarks/predict_throughput.py [--films 48] [--engine auto] [--json FILE]
 """
 
-import argparse
 import json
 import logging
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import measuring
 import numpy as np
 
-BUNDLE = Path(__file__).resolve().parents[1] / "bundles" / "pneumonia_classification"
-PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-SIDES = {
-    "ours": "predict, whole command",
-    "ours, running": "predict, without start and tables",
-    "peer": "model zoo, 2 workers, batch 8",
+ROOT = Path(__file__).resolve().parents[1] / "bundles"
+# Bundle, name of its network, and how many times the peer's speed is aimed at.
+NETWORKS = {
+    "pneumonia_classification": ("DenseNet121", 5.0),
+    "pneumonia_efficientnet_b0": ("EfficientNet-B0", 8.0),
 }
+PEER_SETTINGS = ((0, 1), (2, 8))
+OF_THE_BOUND = 0.9
+SHAPE = (2048, 1792)
+SIZE = 224
 
 
 def main() -> None:
-    """Measure all sides and print the table, or measure one in this process."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--films", type=int, default=48)
-    arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    arguments.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = arguments.parse_args()
+    """Measure all sides and report, or measure one in this process."""
+    parser = measuring.arguments(__doc__)
+    parser.add_argument("--films", type=int, default=48)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--side", nargs=4, help="internal: side, bundle, kind, folder")
+    options = parser.parse_args()
     if options.side:
-        print(json.dumps(measure(options.side, options.folder, options.repeats)))
+        side, bundle, kind, folder = options.side
+        measured = SIDES[side](Path(folder), bundle, kind, options)
+        print(json.dumps(measured))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_films(folder / "films", options.films)
-        write_bundle(folder / "bundle")
-        results = {side: in_own_process(side, folder, options.repeats) for side in SIDES}
-    print(f"{options.films} films of 2048x1792, 12 bits, median of {options.repeats} runs")
-    print(f"{'':36} {'films/s':>8} {'ratio':>6} {'core-ms a film':>15} {'peak MB':>8}")
-    for side, words in SIDES.items():
-        speed, cost, peak = (results[side][key] for key in ("speed", "core_ms", "peak_megabytes"))
-        ratio = speed / results["peer"]["speed"]
-        print(f"{words:36} {speed:8.1f} {ratio:6.1f} {cost:15.1f} {peak:8.0f}")
+        write_films(folder, options.films)
+        figures = []
+        for bundle in NETWORKS:
+            write_bundle(folder / bundle, bundle)
+            kinds = ("dicom", "png", "jpeg") if bundle == next(iter(NETWORKS)) else ("dicom",)
+            for kind in kinds:
+                figures += compared(bundle, kind, folder, options)
+    measuring.report(figures, options.json)
+
+
+def compared(bundle: str, kind: str, folder: Path, options: Any) -> list[measuring.Figure]:
+    """Measure a network on one kind of file against the peer, and against the bound."""
+
+    def measured(side: str) -> dict[str, float]:
+        given = ["--films", str(options.films), "--repeats", str(options.repeats)]
+        side_of = ["--side", side, bundle, kind, str(folder)]
+        return measuring.in_own_process(__file__, *given, "--engine", options.engine, *side_of)
+
+    mine, bound, theirs = (measured(side) for side in ("ours", "bound", "peer"))
+    network, target = NETWORKS[bundle]
+    name = f"{network}, {kind} 2048x1792"
+    shared = {"unit": "films/s", "peer": theirs["speed"], "peer_name": "model zoo"}
+    return [
+        measuring.Figure(
+            name=f"{name}, whole command",
+            ours=mine["speed"],
+            ratio=mine["speed"] / theirs["speed"],
+            of="ours / peer",
+            target=target,
+            limit=bound["speed"],
+            peak_megabytes=mine["peak_megabytes"],
+            **shared,
+        ),
+        measuring.Figure(
+            name=f"{name}, running",
+            ours=mine["running"],
+            ratio=mine["running"] / bound["speed"],
+            of="ours / limit",
+            target=OF_THE_BOUND,
+            limit=bound["speed"],
+            peak_megabytes=mine["peak_megabytes"],
+            **shared,
+        ),
+    ]
 
 
 def write_films(folder: Path, count: int) -> None:
-    """Write films with the noise and the gradients of real ones."""
+    """Write films with the noise and the gradients of real ones, in three formats."""
+    import cv2
+
     from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
 
-    folder.mkdir()
+    for kind in ("dicom", "png", "jpeg"):
+        (folder / "films" / kind).mkdir(parents=True)
     generator = np.random.default_rng(0)
-    ramp = np.linspace(0.1, 0.8, 2048, dtype=np.float32)[:, None] * np.ones(1792, np.float32)
+    ramp = np.linspace(0.1, 0.8, SHAPE[0], dtype=np.float32)[:, None] * np.ones(
+        SHAPE[1], np.float32
+    )
     for number in range(count):
-        film = ramp + generator.normal(0, 0.05, ramp.shape).astype(np.float32)
+        noise = generator.standard_normal(SHAPE, dtype=np.float32)
+        film = np.clip(ramp + 0.02 * noise, 0, 1)
         header = FilmHeader(f"film {number}", "GENERATED", 1, inverted=False, sex="F", age_years=40)
-        write_dx(folder / f"{number:03d}.dcm", np.clip(film, 0, 1), header=header)
+        write_dx(folder / "films" / "dicom" / f"{number:03d}.dcm", film, header=header)
+        grey = (film * 255).astype(np.uint8)
+        for kind, suffix in (("png", "png"), ("jpeg", "jpg")):
+            cv2.imwrite(str(folder / "films" / kind / f"{number:03d}.{suffix}"), grey)
 
 
-def write_bundle(folder: Path) -> None:
-    """Copy the shipped bundle and give it random weights."""
-    from monai.networks.nets import DenseNet121
-
+def write_bundle(folder: Path, bundle: str) -> None:
+    """Copy a shipped bundle and give it random weights."""
     from pipelines.evaluation.operating_point import OperatingPoint
     from pipelines.labels import PNEUMONIA_CLASSES
     from pipelines.networks.weights import save_weights
 
-    shutil.copytree(BUNDLE, folder, ignore=shutil.ignore_patterns("models"))
-    network = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
-    save_weights(network, folder / "models" / "model.pt")
+    shutil.copytree(ROOT / bundle, folder, ignore=shutil.ignore_patterns("models", "manifest.json"))
+    save_weights(network_of(bundle), folder / "models" / "model.pt")
     point = OperatingPoint(0.5, 1.0, PNEUMONIA_CLASSES, "youden", "validation")
     point.save(folder / "models" / "operating_point.json")
 
 
-def in_own_process(side: str, folder: Path, repeats: int) -> dict[str, float]:
-    """Measure one side where nothing of another side is in memory."""
-    command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
-    done = subprocess.run(
-        [*command, "--repeats", str(repeats)], check=True, capture_output=True, text=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+def network_of(bundle: str) -> Any:
+    """Build the network of a shipped bundle."""
+    from pipelines.networks.classifiers import build_classifier
+
+    content = json.loads((ROOT / bundle / "configs" / "inference.json").read_text("utf-8"))
+    given = {key: each for key, each in content["network_def"].items() if key != "_target_"}
+    return build_classifier(**given)
 
 
-def measure(side: str, folder: Path, repeats: int) -> dict[str, float]:
-    """Run one side once to warm up, then `repeats` times."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    films = sorted((folder / "films").iterdir())
-    run = {
-        "ours": lambda: ours(folder)["seconds"],
-        "ours, running": lambda: len(films) / ours(folder)["films_per_second"],
-        "peer": peer(films, workers=2, batch_size=8),
-    }[side]
-    run()
-    before = core_seconds()
-    seconds = statistics.median([run() for _ in range(repeats)])
-    used = [resource.getrusage(who).ru_maxrss for who in PROCESSES]
-    return {
-        "speed": len(films) / seconds,
-        "core_ms": (core_seconds() - before) / repeats / len(films) * 1000,
-        "peak_megabytes": sum(used) / 1024,
-    }
+def overrides(options: Any) -> dict[str, object]:
+    """Return what both sides share: size, and each film shown once."""
+    return {"image_size": SIZE, "inferer::flips": [], "engine_name": options.engine}
 
 
-def core_seconds() -> float:
-    """Seconds of cores used so far; other processes on the machine hardly change them."""
-    used = [resource.getrusage(who) for who in PROCESSES]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-def ours(folder: Path) -> dict[str, float]:
+def ours(folder: Path, bundle: str, kind: str, options: Any) -> dict[str, float]:
     """Predict the folder from the beginning, as the command line does."""
     from pipelines.inference.batch import predict_folder
     from pipelines.workflows.bundle import Bundle
 
-    bundle, output = Bundle("bundle", folder / "bundle"), folder / "output"
-    started = time.perf_counter()
-    summary = predict_folder(
-        bundle, folder / "films", output, overrides={"image_size": 224}, restart=True
+    quiet()
+    found = Bundle(bundle, folder / bundle)
+    speeds, running = [], []
+    for _ in range(options.repeats + 1):
+        began = time.perf_counter()
+        summary = predict_folder(
+            found,
+            folder / "films" / kind,
+            folder / f"output_{bundle}_{kind}",
+            overrides=overrides(options),
+            restart=True,
+        )
+        speeds.append(options.films / (time.perf_counter() - began))
+        running.append(summary["films_per_second"])
+    return {
+        "speed": statistics.median(speeds[1:]),
+        "running": statistics.median(running[1:]),
+        "peak_megabytes": measuring.peak_megabytes(),
+    }
+
+
+def bound(folder: Path, bundle: str, kind: str, options: Any) -> dict[str, float]:
+    """Measure reading and network alone, in seconds of a core."""
+    import torch
+
+    from pipelines.inference.configuration import InferenceConfiguration
+    from pipelines.networks.device import usable_cores
+    from pipelines.networks.overlap import one_thread_an_operation, overlapped
+    from pipelines.workflows.bundle import Bundle
+
+    quiet()
+    given = {
+        "dataset_dir": str(folder / "films" / kind),
+        "output_dir": str(folder / f"bound_{bundle}_{kind}"),
+    }
+    configuration = InferenceConfiguration(
+        Bundle(bundle, folder / bundle), given | overrides(options)
     )
-    return {**summary, "seconds": time.perf_counter() - started}
+    evaluator = configuration.build("evaluator")
+    engine, dataset = evaluator.engine, evaluator.dataset
+    with one_thread_an_operation(enabled=engine.at_once > 1):
+        items = dataset.collection.items
+        images = [dataset.load(item).image for item in items]
+        before = measuring.core_seconds()
+        for item in items:
+            dataset.load(item)
+        reading = (measuring.core_seconds() - before) / len(items)
+        engine.begin(lambda: images[0])
+        size = engine.batch_size
+        batches = [torch.stack(images[at : at + size]) for at in range(0, len(images), size)]
+        list(overlapped(engine, batches, at_once=engine.at_once))
+        before = measuring.core_seconds()
+        list(overlapped(engine, batches * 2, at_once=engine.at_once))
+        network = (measuring.core_seconds() - before) / len(items) / 2
+    return {"speed": usable_cores() / (reading + network), "reading": reading, "network": network}
 
 
-def peer(films: list[Path], *, workers: int, batch_size: int) -> Callable[[], float]:
-    """Give a function that classifies all films the model zoo's way and returns its seconds."""
+def peer(folder: Path, bundle: str, kind: str, options: Any) -> dict[str, float]:
+    """Classify the folder the model zoo's way, by the best of its settings."""
+    quiet()
+    films = sorted((folder / "films" / kind).iterdir())
+    reader = "PydicomReader" if kind == "dicom" else "PILReader"
+    best = 0.0
+    for workers, batch_size in PEER_SETTINGS:
+        run = zoo(films, network_of(bundle), reader=reader, loading=(workers, batch_size))
+        seconds = measuring.median_seconds(run, repeats=options.repeats)
+        best = max(best, len(films) / seconds)
+    return {"speed": best}
+
+
+def zoo(
+    films: list[Path], network: Any, *, reader: str, loading: tuple[int, int]
+) -> Callable[[], object]:
+    """Give a function that runs a SupervisedEvaluator over the films."""
     import torch
     from monai import transforms
     from monai.data import DataLoader, Dataset
     from monai.engines import SupervisedEvaluator
-    from monai.networks.nets import DenseNet121
 
     chain = transforms.Compose(
         [
-            transforms.LoadImaged(keys="image", reader="PydicomReader"),
+            transforms.LoadImaged(keys="image", reader=reader),
             transforms.EnsureChannelFirstd(keys="image"),
             transforms.ScaleIntensityd(keys="image"),
-            transforms.Resized(keys="image", spatial_size=(224, 224)),
+            transforms.Resized(keys="image", spatial_size=(SIZE, SIZE)),
         ]
     )
     dataset = Dataset([{"image": str(film)} for film in films], chain)
-    network = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
+    workers, batch_size = loading
 
-    def run() -> float:
-        started = time.perf_counter()
+    def run() -> None:
         loader = DataLoader(dataset, batch_size=batch_size, num_workers=workers)
         SupervisedEvaluator(
             device=torch.device("cpu"), val_data_loader=loader, network=network
         ).run()
-        return time.perf_counter() - started
 
     return run
 
+
+def quiet() -> None:
+    """Keep warnings and logs out of what is printed."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+
+
+SIDES: dict[str, Callable[[Path, str, str, Any], dict[str, float]]] = {
+    "ours": ours,
+    "bound": bound,
+    "peer": peer,
+}
 
 if __name__ == "__main__":
     main()

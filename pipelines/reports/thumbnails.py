@@ -110,5 +110,5 @@ def shrunk(pixels: Pixels, size: tuple[int, int] | None = None) -> Image.Image:
 def encode(picture: Image.Image, *, quality: int = _QUALITY) -> str:
     """Return a picture as WebP in base64."""
     held = io.BytesIO()
-    picture.save(held, format="WEBP", quality=quality, method=2)
+    picture.save(held, format="WEBP", quality=quality, method=0)
     return base64.b64encode(held.getvalue()).decode("ascii")
