@@ -28,7 +28,6 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "reduced_reading": (),
     "predict_throughput": (),
     "growth": (),
-    "one_image": (),
     "engines": (),
     "one_image": (),
     "training_throughput": (),
