@@ -31,6 +31,8 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "engines": (),
     "one_image": (),
     "training_throughput": (),
+    "sliding_window": ("--repeats", "2"),
+    "hand_postprocessing": (),
 }
 LONGEST_SECONDS = 600
 
