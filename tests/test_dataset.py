@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,6 +8,8 @@ from training_fixture import SIZE, chain, write_films
 from pipelines.errors import DatasetError, InputError, Reason
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.sampling import Draw
+from pipelines.transforms.augmentation import RandToned
+from pipelines.transforms.geometry import ResizeShortSided
 from pipelines.transforms.reading import LoadRadiographd
 
 
@@ -46,6 +49,17 @@ def test_films_beyond_the_range_are_refused_where_they_would_be_cut(films):
     wrong = Compose([*chain(noise=False).transforms, *chain(noise=True).transforms[2:3]])
     with pytest.raises(DatasetError, match="films of 0 to 1 before the first random transform"):
         RadiographDataset(films, wrong).read_all()
+
+
+def test_white_that_rounds_to_above_one_when_made_small_is_kept_as_white(tmp_path):
+    films = write_films(tmp_path / "white", count=2)
+    for film in films:
+        cv2.imwrite(film["image"], np.full((224, 224), 255, np.uint8))
+    reading = [LoadRadiographd(keys="image"), ResizeShortSided(keys="image", short_side=64)]
+    assert float(Compose(reading)(films[0])["image"].max()) > 1
+    data = RadiographDataset(films, Compose([*reading, RandToned(keys="image", prob=0.0)]))
+    data.read_all()
+    assert float(data[1]["image"].min()) == float(data[1]["image"].max()) == 1
 
 
 def test_augmentation_follows_the_seed_of_the_draw_alone(films):

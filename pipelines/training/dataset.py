@@ -18,6 +18,8 @@ from pipelines.training.film_cache import Arrays, FilmCache
 from pipelines.training.sampling import Draw
 
 _LEVELS = np.float32(65535)
+# The mean of white pixels may round to 1e-7 above 1, which vanishes in 16 bits.
+_ROUNDING = 1e-6
 _NAMED_EXAMPLES = 3
 
 
@@ -131,7 +133,7 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         except Exception as error:  # noqa: BLE001 - MONAI wraps what a transform raises
             return refusal_of(error)
         lowest, highest = float(item["image"].min()), float(item["image"].max())
-        if self._levels and not (lowest >= 0 and highest <= 1):
+        if self._levels and not (lowest >= -_ROUNDING and highest <= 1 + _ROUNDING):
             return InputError(
                 Reason.CONFIGURATION,
                 f"expected films of 0 to 1 before the first random transform, got "
