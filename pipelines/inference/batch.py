@@ -222,8 +222,7 @@ class BatchPredictor:
             if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
                 thumbnails.offer(film.position, prepared.image)
                 if self.report:
-                    pixels = stretched(prepared.image)
-                    kept.add(prepared.filename, pixels, size=prepared.original_size)
+                    kept.add(prepared.filename, prepared.image, size=prepared.original_size)
         seconds = time.monotonic() - reading
 
         speed = {

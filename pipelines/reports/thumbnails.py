@@ -40,18 +40,20 @@ class ThumbnailFile:
         if anew:
             self._path.unlink(missing_ok=True)
 
-    def add(self, filename: str, pixels: Pixels, *, size: tuple[int, int] | None = None) -> None:
+    def add(
+        self, filename: str, prepared: npt.ArrayLike, *, size: tuple[int, int] | None = None
+    ) -> None:
         """Keep the thumbnail of a film.
 
         Args:
             filename: Of the film.
-            pixels: 0 to 1, (1 or 3, height, width).
+            prepared: As a network sees it, (1 or 3, height, width).
             size: Height and width of the film itself, whose aspect ratio is shown.
         """
         if self._count >= MOST:
             return
         self._count += 1
-        line = {"filename": table_filename(filename), "webp": encode(shrunk(pixels, size))}
+        line = {"filename": table_filename(filename), "webp": encode(shrunk(prepared, size))}
         try:
             with self._path.open("a", encoding="utf-8") as kept:
                 kept.write(json.dumps(line) + "\n")
@@ -89,22 +91,26 @@ def stretched(prepared: npt.ArrayLike) -> Pixels:
     return full
 
 
-def shrunk(pixels: Pixels, size: tuple[int, int] | None = None) -> Image.Image:
-    """Return a film as a thumbnail.
+def shrunk(prepared: npt.ArrayLike, size: tuple[int, int] | None = None) -> Image.Image:
+    """Return a film as a thumbnail, stretched to the full range of grey.
+
+    Made small first, since the rest then costs a fifth.
 
     Args:
-        pixels: 0 to 1, (1 or 3, height, width).
-        size: Height and width whose aspect ratio is shown; None takes that of the pixels.
+        prepared: As a network sees it, whatever its normalisation, (1 or 3, height, width).
+        size: Height and width whose aspect ratio is shown; None takes that of the picture.
 
     Returns:
         A picture whose longer side is `SIDE`.
     """
-    height, width = size or pixels.shape[1:]
+    planes = np.asarray(prepared, dtype=np.float32)
+    height, width = size or planes.shape[1:]
     scale = SIDE / max(height, width)
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    levels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    planes = levels[0] if levels.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(levels, 0, -1))
-    return Image.fromarray(cv2.resize(planes, target, interpolation=cv2.INTER_AREA))
+    small = [cv2.resize(plane, target, interpolation=cv2.INTER_AREA) for plane in planes]
+    levels = np.round(stretched(np.stack(small)) * 255).astype(np.uint8)
+    picture = levels[0] if len(levels) == 1 else np.moveaxis(levels, 0, -1)
+    return Image.fromarray(np.ascontiguousarray(picture))
 
 
 def encode(picture: Image.Image, *, quality: int = _QUALITY) -> str:

@@ -90,7 +90,8 @@ def write_tiles(path: Path, tiles: Sequence[Image.Image], *, columns: int = 4) -
         row, column = divmod(place, across)
         sheet.paste(tile, (_GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
     with whole_file(path) as temporary:
-        sheet.save(temporary, format="PNG")
+        # Less than half of the usual time for a tenth more bytes.
+        sheet.save(temporary, format="PNG", compress_level=3)
 
 
 def tiles_of(path: Path, *, side: int = 300) -> list[Image.Image]:

@@ -18,7 +18,7 @@ from pipelines.evaluation.training_curves import draw_training_curves
 from pipelines.networks.weights import load_weights, save_weights
 from pipelines.progress import progress
 from pipelines.reports.page import MOST_THUMBNAILS, draw_report
-from pipelines.reports.thumbnails import encode, shrunk, stretched
+from pipelines.reports.thumbnails import encode, shrunk
 from pipelines.table_cells import table_filename
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
@@ -185,7 +185,7 @@ class Ending:
         shown = range(min(len(names), MOST_THUMBNAILS))
         films = self.films
         return {
-            table_filename(names[place]): encode(shrunk(stretched(films[place]["image"])))
+            table_filename(names[place]): encode(shrunk(films[place]["image"]))
             for place in progress(shown, "drawing films")
         }
 
