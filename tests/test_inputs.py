@@ -149,6 +149,11 @@ def test_entries_keep_their_names(tmp_path):
     assert names == ["a/b.png", "c.png", outside, "e.png", "f.png"]
 
 
+def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "films.txt").write_text("a.png\nb.png\n", "utf-8-sig")
+    assert read_list(str(tmp_path / "films.txt")) == ["a.png", "b.png"]
+
+
 def test_a_film_that_is_listed_and_not_there_fails_alone(bundle, films, tmp_path):
     (tmp_path / "films.txt").write_text(f"{films}/0.dcm\n{films}/none.dcm\n{films}/png\n")
     summary = predict_folder(bundle, tmp_path / "films.txt", tmp_path / "out", overrides={})

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from unittest import mock
 
+import monai
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +18,7 @@ import torch
 from bundle_fixture import SHIPPED, one_torch_thread, write_dicom, write_png, write_tiny_bundle
 from onnx import TensorProto, helper
 
+import pipelines
 from pipelines.cli import main
 from pipelines.deploy.export import export_bundle
 from pipelines.deploy.packages import opened
@@ -263,6 +265,18 @@ def outside():
     return model
 
 
+def sparse():
+    """A constant whose values a runtime would read from another file."""
+    values = outside().graph.initializer[0]
+    values.external_data.add(key="location", value="other.bin")
+    indices = onnx.numpy_helper.from_array(np.zeros(1, np.int64), "i")
+    constant = helper.make_sparse_tensor(values, indices, [1])
+    return graph(
+        helper.make_node("Constant", [], ["c"], sparse_value=constant),
+        helper.make_node("Add", ["image", "c"], ["pred"]),
+    )
+
+
 NETWORKS = {
     "an operation of a library": (
         lambda: graph(helper.make_node("Run", ["image"], ["pred"], domain="evil")),
@@ -280,6 +294,7 @@ NETWORKS = {
         "'Loop' is not on the list",
     ),
     "weights elsewhere": (outside, "some that lie in others"),
+    "sparse constants": (sparse, "got sparse ones"),
 }
 
 
@@ -312,6 +327,71 @@ def test_the_pickle_of_torchscript_runs_nothing(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="names __builtin__"):
         torchscript_state(tmp_path / "net.ts")
     assert not (tmp_path / "ran").exists()
+
+
+def below(count, inside=b""):
+    """A pickle of modules, each of which holds the one before twice."""
+    made = b"\x80\x02c__torch__\nM\n)\x81q\x00"
+    for place in range(count):
+        held = b"X\x01\0\0\0" + b"ah" + bytes([place]) + b"X\x01\0\0\0" + b"bh" + bytes([place])
+        made += b"c__torch__\nM\n)\x81}(" + held + b"ubq" + bytes([place + 1])
+    return made + inside + b"."
+
+
+MODULE_SET = (
+    b"c__torch__\nM\nN}X\x0c\0\0\0__setstate__ctorch.jit._pickle\nrestore_type_tag\ns\x86b0"
+)
+PICKLES = {
+    "modules without an end": (below(60), "without an end"),
+    "a place far out in memory": (b"\x80\x02Nr\xff\xff\xff\x7f.", "keeps more than it holds"),
+    "a class that is changed": (below(0, MODULE_SET), "AttributeError"),
+}
+
+
+@pytest.mark.parametrize("kind", PICKLES)
+def test_a_pickle_that_would_take_time_memory_or_our_classes_is_refused(kind, tmp_path):
+    content, said = PICKLES[kind]
+    with zipfile.ZipFile(tmp_path / "net.ts", "w") as archive:
+        archive.writestr("net/data.pkl", content)
+    with pytest.raises(ConfigurationError, match=said):
+        torchscript_state(tmp_path / "net.ts")
+
+
+def damaged_stream(content):
+    start = content.find(b"net/data.pkl") + len("net/data.pkl")
+    return content[:start] + b"\xff" * 6 + content[start + 6 :]
+
+
+def locked(content):
+    """Say of every member that a password is needed."""
+    for mark, flags in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = content.find(mark) + flags
+        content = content[:at] + b"\x01" + content[at + 1 :]
+    return content
+
+
+@pytest.mark.parametrize("harm", [damaged_stream, locked])
+def test_an_archive_that_cannot_be_unpacked_is_refused_with_a_reason(harm, tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.ts", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data.pkl", b"\x80\x02N." * 100)
+    (tmp_path / "net.ts").write_bytes(harm((tmp_path / "net.ts").read_bytes()))
+    with pytest.raises(ConfigurationError) as raised:
+        torchscript_state(tmp_path / "net.ts")
+    assert raised.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_path_of_this_machine_is_in_a_file(name, files):
+    path = files[name]
+    contents = [path.read_bytes()]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            contents = [archive.read(each) for each in archive.infolist()]
+    for package in (torch, monai, pipelines):
+        folder = str(Path(package.__file__).parent).encode()
+        assert not any(
+            folder in content or package.__file__.encode() in content for content in contents
+        )
 
 
 def test_a_name_that_is_not_there_is_refused(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import nn
 from torch.jit.frontend import FrontendError
 
 from pipelines.errors import ConfigurationError, Reason
+
+_SOURCES = ".debug_pkl"
 
 
 def save_torchscript(network: nn.Module, path: Path, texts: Mapping[str, str]) -> None:
@@ -41,7 +44,11 @@ def save_torchscript(network: nn.Module, path: Path, texts: Mapping[str, str]) -
                 f"expected a network that TorchScript compiles, got {type(network).__name__}; "
                 "its forward uses Python that TorchScript lacks",
             ) from error
-    path.write_bytes(content.getbuffer())
+    # Beside the program stand the lines of Python that it came from, with paths of this machine.
+    with zipfile.ZipFile(content) as made, zipfile.ZipFile(path, "w") as bare:
+        for each in made.infolist():
+            if not each.filename.endswith(_SOURCES):
+                bare.writestr(each, made.read(each))
 
 
 def load_torchscript(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -55,7 +55,7 @@ def _lines(source: str) -> Iterator[str]:
     elif source.lower().endswith(".parquet"):
         yield from _parquet(source)
     else:
-        with Path(source).open(encoding="utf-8", errors="surrogateescape") as lines:
+        with Path(source).open(encoding="utf-8-sig", errors="surrogateescape") as lines:
             yield from (line.rstrip("\r\n") for line in lines)
 
 

@@ -97,8 +97,15 @@ def _held_tensors(graph: Any) -> Iterator[str]:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 yield "expected one graph, got another one inside"
-            if attribute.t.data_location or attribute.t.external_data:
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                yield "expected plain constants, got sparse ones"
+            if any(each.data_location or each.external_data for each in _tensors(attribute)):
                 yield "expected constants inside the file, got some that lie in others"
+
+
+def _tensors(attribute: Any) -> Iterator[Any]:
+    yield attribute.t
+    yield from attribute.tensors
 
 
 def read_openvino(path: Path) -> ET.Element:

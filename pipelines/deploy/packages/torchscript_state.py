@@ -5,10 +5,14 @@ it is loaded. Its pickle is read with a closed list of names, all of which stand
 this file; what comes out are arrays by the names that they have in the network.
 """
 
+import lzma
 import pickle
+import pickletools
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +25,11 @@ from pipelines.deploy.packages.contents import DamagedFileError, require_size
 Array: TypeAlias = npt.NDArray[Any]
 
 _MOST_BYTES = 2_000_000_000
-_DEEPEST = 100
+_MOST_PICKLE_BYTES = 16_000_000
+_MOST_PARTS = 1_000_000
+_LONGEST_NAME = 1000
+"""Bounds of what is looked at: modules may hold each other, in circles and many times over."""
+
 _WHAT = "a TorchScript network as `plainfilm export` writes it"
 _TYPES = {
     "FloatStorage": np.float32,
@@ -31,9 +39,11 @@ _TYPES = {
     "IntStorage": np.int32,
     "BoolStorage": np.bool_,
 }
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _DAMAGED = (
     *(zipfile.BadZipFile, pickle.UnpicklingError, OSError, EOFError, KeyError, ValueError),
-    *(TypeError, AttributeError, IndexError, RecursionError, MemoryError, NotImplementedError),
+    *(TypeError, AttributeError, IndexError, RuntimeError, MemoryError, OverflowError),
+    *(zlib.error, lzma.LZMAError),
 )
 
 
@@ -82,15 +92,40 @@ def torchscript_state(path: Path) -> dict[str, Array]:
             require_size(_MOST_BYTES)
         root = members[0].filename.partition("/")[0] if members else ""
         try:
-            require_size(archive.getinfo(f"{root}/data.pkl").file_size)
-            with archive.open(f"{root}/data.pkl") as content:
-                module = _Reader(content, archive, root).load()
-            return dict(_arrays(module, "", _DEEPEST))
+            return _state(archive, root)
         except _DAMAGED as error:
             raise DamagedFileError(_WHAT, _said(error)) from error
 
 
-class _Module:
+def _state(archive: zipfile.ZipFile, root: str) -> dict[str, Array]:
+    """Read the pickle of an archive.
+
+    Raises:
+        UnpicklingError: If it is none of a plain network.
+    """
+    if archive.getinfo(f"{root}/data.pkl").file_size > _MOST_PICKLE_BYTES:
+        raise pickle.UnpicklingError("has a description that is too long")
+    content = archive.read(f"{root}/data.pkl")
+    _require_places(content)
+    found = dict(_arrays(_Reader(BytesIO(content), archive, root).load()))
+    if sum(each.nbytes for each in found.values()) > _MOST_BYTES:
+        raise pickle.UnpicklingError("more numbers than it holds")
+    return found
+
+
+class _Sealed(type):
+    """A class that stays as it is: a pickle may set attributes of whatever it names."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        """Refuse.
+
+        Raises:
+            AttributeError: Always.
+        """
+        raise AttributeError(name)
+
+
+class _Module(metaclass=_Sealed):
     """What stands for every class of the program: a bag of attributes."""
 
 
@@ -161,20 +196,40 @@ def _tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_: Any) -> 
     if min(offset, *size, *stride, 0) < 0 or prod(size) > len(values) or last >= len(values):
         raise pickle.UnpicklingError("leads out of its storage")
     bytes_each = values.itemsize
-    view = np.lib.stride_tricks.as_strided(
+    return np.lib.stride_tricks.as_strided(
         values[offset:], tuple(size), tuple(step * bytes_each for step in stride), writeable=False
     )
-    return np.ascontiguousarray(view).reshape(tuple(size))
 
 
-def _arrays(value: object, name: str, deepest: int) -> Iterator[tuple[str, Array]]:
-    if deepest == 0:
-        raise ValueError
-    if isinstance(value, np.ndarray):
-        yield name, value
-    elif isinstance(value, _Module):
-        for key, each in vars(value).items():
-            yield from _arrays(each, f"{name}.{key}" if name else key, deepest - 1)
+def _require_places(content: bytes) -> None:
+    """Refuse a pickle that numbers what it keeps beyond its own length.
+
+    Raises:
+        UnpicklingError: It does; memory would be taken for all numbers up to that one.
+    """
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in _PUTS and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError("keeps more than it holds")
+
+
+def _arrays(network: object) -> Iterator[tuple[str, Array]]:
+    """Find the arrays of a module and of those below it.
+
+    Raises:
+        UnpicklingError: If there is no end to them.
+    """
+    waiting: list[tuple[str, object]] = [("", network)]
+    seen = 0
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, np.ndarray):
+            yield name, value
+        elif isinstance(value, _Module):
+            below = vars(value)
+            seen += 1 + len(below)
+            if seen > _MOST_PARTS or len(name) > _LONGEST_NAME:
+                raise pickle.UnpicklingError("modules within each other without an end")
+            waiting += [(f"{name}.{key}" if name else key, each) for key, each in below.items()]
 
 
 def _opened(path: Path) -> zipfile.ZipFile:

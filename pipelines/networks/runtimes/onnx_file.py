@@ -83,6 +83,10 @@ def _export(network: nn.Module, path: Path, shape: tuple[int, int, int]) -> None
                     verbose=False,
                 )
             if program is not None:  # it is None only where a file was named above
+                from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+                # Its notes hold lines of Python with the paths of this machine.
+                ClearMetadataAndDocStringPass()(program.model)
                 program.save(path, external_data=False)
                 return
         except Exception as error:  # noqa: BLE001 - the exporter raises many kinds
