@@ -31,6 +31,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "engines": (),
     "one_image": (),
     "training_throughput": (),
+    "training_parts": (),
     "sliding_window": ("--repeats", "2"),
     "hand_postprocessing": (),
 }

@@ -49,11 +49,13 @@ def main() -> None:
         print(json.dumps({"ours": ours, "peer": peer}[options.side](options)))
         return
     with tempfile.TemporaryDirectory() as temporary:
+        started = time.perf_counter()
         folder = Path(temporary) / "films"
         if options.data is None:
             write_films(folder, options.films)
         else:
             take_films(options.data, folder, options.films)
+        say(f"{options.films} films are there after {time.perf_counter() - started:.0f} s")
         given = ("films", "size", "batch", "epochs", "network", "device")
         same = [f"--{name}={getattr(options, name)}" for name in given]
         results = {}
@@ -63,19 +65,24 @@ def main() -> None:
                 __file__, "--side", side, "--data", str(folder), *same
             )
             took = time.perf_counter() - started
-            print(f"{side}: the whole process {took:.0f} s", file=sys.stderr, flush=True)
+            say(f"{side}: the whole process {took:.0f} s")
     for side, result in results.items():
         told = ", ".join(f"{result[f'auroc {e + 1}']:.3f}" for e in range(options.epochs))
-        print(f"{side}: validation AUROC by epoch {told}", file=sys.stderr)
+        say(f"{side}: validation AUROC by epoch {told}")
     measuring.report(figures(results["ours"], results["peer"], options), options.json)
+
+
+def say(line: str) -> None:
+    """Tell how far the benchmark is."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:
     parser = measuring.arguments(__doc__)
-    parser.add_argument("--films", type=int, default=256, help="in all; default: %(default)s")
-    parser.add_argument("--size", type=int, default=96, help="side in pixels; default: %(default)s")
+    parser.add_argument("--films", type=int, default=480, help="in all; default: %(default)s")
+    parser.add_argument("--size", type=int, default=128, help="side; default: %(default)s")
     parser.add_argument("--batch", type=int, default=16, help="batch size; default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=4, help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--network", choices=NETWORKS, default="densenet121")
     parser.add_argument("--device", default="cpu", help="default: %(default)s")
     parser.add_argument("--data", type=Path, metavar="DIR", help="<split>/<class>/ of real films")
@@ -280,6 +287,9 @@ def peer(options: argparse.Namespace) -> Row:
     marks = [0.0]
     trainer.add_event_handler(Events.STARTED, lambda: marks.append(time.perf_counter()))
     trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: marks.append(time.perf_counter()))
+    trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, lambda: say(f"peer: epoch {len(aurocs)} of {options.epochs}")
+    )
     evaluator.add_event_handler(
         Events.COMPLETED, lambda: aurocs.append(float(evaluator.state.metrics["val_auroc"]))
     )
@@ -298,6 +308,8 @@ def quickest(make: Callable[..., Any], options: argparse.Namespace) -> tuple[str
         trainer.state.max_epochs += 1
         trainer.run()
         taken[loader] = time.perf_counter() - started
+    told = ", ".join(f"{name} {workers}: {each:.1f} s" for (name, workers), each in taken.items())
+    say(f"peer: {TRIED_BATCHES} batches by each loader: {told}")
     return min(taken, key=taken.__getitem__)
 
 

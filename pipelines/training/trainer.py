@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.device import autocast, autocast_dtype, pick_device, trains_quicker_in_half
+from pipelines.training.memory import keep_memory
 from pipelines.training.sampling import EpochSampler
 from pipelines.training.schedule import Schedule
 from pipelines.training.waiting import Waiting
@@ -181,6 +182,8 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.mean_loss = Average(output_transform=_loss_of)
     trainer.mean_loss.attach(trainer, "train_loss")
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
+    if device.type == "cpu":
+        trainer.add_event_handler(Events.STARTED, keep_memory)
     trainer.waiting = Waiting()
     trainer.waiting.attach(trainer)
     for handler in train_handlers:
