@@ -162,12 +162,13 @@ def configured(path, **changes):
 STRANGE = {
     "a target": ({"preprocessing": {"_target_": "os.system", "command": "true"}}, "os.system"),
     "an expression": ({"image_size": "$__import__('os').getpid()"}, "no \\$ expression"),
+    "no engine": ({"engine": ["torch"]}, "expected an engine with its settings"),
     "a way out": ({"refiner": "../../etc/passwd"}, "leads out"),
 }
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_a_configuration_that_could_run_code_is_refused(kind, files, tmp_path):
+def test_a_configuration_that_could_run_code_or_runs_nothing_is_refused(kind, files, tmp_path):
     change, said = STRANGE[kind]
     text = configured(files["onnx"], **change)
     path = changed_texts(files["onnx"], tmp_path / "net.onnx", inference__json=text)

@@ -184,7 +184,11 @@ def _origin(path: Path, about: Mapping[str, object]) -> dict[str, str]:
 def _configured(
     configuration: Mapping[str, Any], kind: _Format, precision: object
 ) -> dict[str, Any]:
-    """Let the configuration of the bundle use the network of the file."""
+    """Let the configuration of the bundle use the network of the file.
+
+    Raises:
+        ConfigurationError: If it describes no engine.
+    """
     made = dict(configuration)
     made["weights"] = {
         TARGET: _BUNDLE_FILE,
@@ -192,7 +196,13 @@ def _configured(
         "name": f"models/{kind.network}",
     }
     engine = made.get("engine")
-    if kind.runner is not None and isinstance(engine, Mapping):
+    if not isinstance(engine, Mapping):
+        raise ConfigurationError(
+            Reason.CONFIGURATION,
+            f"expected an engine with its settings in inference.json of the file, got "
+            f"{type(engine).__name__}; export the bundle again",
+        )
+    if kind.runner is not None:
         kept = {key: engine[key] for key in _KEPT_OF_ENGINE if key in engine}
         made["engine_name"] = kind.runner
         made["engine"] = {
