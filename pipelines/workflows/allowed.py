@@ -73,7 +73,6 @@ _OTHERS = {
     "monai.inferers": "SimpleInferer",
     "monai.networks.nets": "AttentionUnet FlexibleUNet SegResNet UNet",
     "torch.optim": "Adam AdamW",
-    "torch.utils.data": "DataLoader",
 }
 
 ALLOWED_TARGETS = frozenset(

@@ -191,7 +191,7 @@ def bundle_classes(bundle):
 def test_it_is_exported_and_gives_the_same_numbers(system, tmp_path):
     bundle, _, overrides, _ = system
     given = {key: overrides[key] for key in ("image_size", "weights")}
-    path = export_bundle(bundle, output=tmp_path / "model.ts", overrides=given)
+    path = export_bundle(bundle, output=tmp_path / "model.ts", overrides=given).path
     files = {"operating_point.json": ""}
     network = torch.jit.load(path, _extra_files=files)
     assert json.loads(files["operating_point.json"])

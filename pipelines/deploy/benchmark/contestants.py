@@ -53,13 +53,13 @@ class Job:
 
     Attributes:
         engine: One of `ENGINES`, or how a file is called.
-        network: File: pickled network of PyTorch, ONNX, or OpenVINO's.
+        network: Network of PyTorch, or the file of another engine's.
         shape: Channels, height and width.
         stored: Files whose size counts.
     """
 
     engine: str
-    network: Path
+    network: nn.Module | Path
     shape: Shape
     stored: tuple[Path, ...]
 
@@ -170,14 +170,12 @@ def contestants(
 
 
 def _jobs(names: Sequence[str], source: Source, shape: Shape, folder: Path) -> Iterator[Job]:
-    eager, converted = folder / "network.pt", folder / "network.onnx"
+    converted = folder / "network.onnx"
     for name in names:
         if is_exported(name):
             yield _job_of_file(name, shape)
         elif name in {BASELINE, QUICK}:
-            if not eager.exists():
-                torch.save(source.network, eager)
-            yield Job(name, eager, shape, (source.weights,))
+            yield Job(name, source.network, shape, (source.weights,))
         else:
             if not converted.exists():
                 to_onnx(source.network, converted, shape=shape)
@@ -227,10 +225,9 @@ def _taken(run: Run, images: torch.Tensor, warm_up: int, runs: int) -> list[floa
 
 
 def _opened(job: Job) -> Run:
-    if job.network.suffix == ".pt":
-        # Our own process wrote it a moment ago, in a folder that is nobody else's.
-        network: nn.Module = torch.load(job.network, weights_only=False)
-        return _plain(network.eval()) if job.engine == BASELINE else _quick(network.eval())
+    if isinstance(job.network, nn.Module):
+        network = job.network.eval()
+        return _plain(network) if job.engine == BASELINE else _quick(network)
     name = "onnxruntime" if job.engine == "onnxruntime" else "openvino"
     if job.engine not in ENGINES:
         name = "openvino" if job.network.suffix == ".xml" else "onnxruntime"
