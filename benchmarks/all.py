@@ -26,7 +26,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "start": (),
     "latency": (),
     "reduced_reading": (),
-    "predict_throughput": (),
+    "predict_throughput": ("--repeats", "1"),
     "growth": (),
     "engines": (),
     "one_image": (),
@@ -50,9 +50,11 @@ def main() -> int:
         if made is None:
             failed.append(name)
         figures += made or []
-    text = report(figures, failed, seconds=time.monotonic() - began)
+        # At once, so that a run that is stopped leaves what it has measured.
+        text = report(figures, failed, seconds=time.monotonic() - began)
+        keep(options.output, text, figures, failed)
     print(text)
-    keep(options.output, text, figures, failed)
+    say(f"kept in {options.output}")
     return 1 if failed else 0
 
 
@@ -120,7 +122,6 @@ def keep(
         "figures": [asdict(each) for each in figures],
     }
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"kept: {folder / stem}.md, {stem}.json")
 
 
 def elapsed(began: float) -> str:

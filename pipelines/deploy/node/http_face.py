@@ -16,6 +16,7 @@ from pipelines.deploy.web.app import NodeStatus, create_app
 from pipelines.deploy.web.limits import Limits
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.inference.predictor import Predictor
+from pipelines.networks.overlap import in_passing_thread
 
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
@@ -41,7 +42,7 @@ class HttpFace:
         self._socket = _listen(http.host, http.port)
         self.port = int(self._socket.getsockname()[1])
         app = create_app(
-            _predictors(settings),
+            in_passing_thread(lambda: _predictors(settings)),
             inbox=inbox,
             limits=Limits(
                 film_bytes=int(http.max_film_mb * 1e6),

@@ -23,6 +23,7 @@ from pipelines.deploy.node.settings import NodeSettings
 from pipelines.deploy.node.spool import Spool
 from pipelines.deploy.node.states import DeliveryState
 from pipelines.deploy.node.status import NodeStatus, StatusCollector
+from pipelines.networks.overlap import in_passing_thread
 
 if TYPE_CHECKING:
     from pipelines.deploy.node.http_face import HttpFace
@@ -97,7 +98,7 @@ class Node:
             arrived=self.inbox.arrived,
             metrics=self.metrics,
         )
-        self._worker.load()
+        in_passing_thread(self._worker.load)
         opened.callback(self._end_threads)
         self._receiver = Receiver(settings.dicom, self.inbox, self.metrics)
         opened.callback(self._receiver.close)

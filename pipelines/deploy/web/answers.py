@@ -17,6 +17,7 @@ from pipelines.inference.predictor import Predictor
 from pipelines.inference.prepared import PreparedFilm
 from pipelines.inference.seen import Seeing, Seen
 from pipelines.ingest.read import read_radiograph
+from pipelines.networks.overlap import take_free_cores
 from pipelines.predictions import Prediction, Segmentation
 from pipelines.radiograph import Radiograph
 from pipelines.results.records import record_json
@@ -74,6 +75,7 @@ class Answers:
             return film, self.predictor.prepare(film, filename=name)
 
         film, prepared = self._reading(load, seconds=self._seconds)
+        take_free_cores()
         answer = self.predictor.answer(prepared)
         return {
             **self.predictor.model,
