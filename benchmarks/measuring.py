@@ -7,7 +7,6 @@ table of all (`make benchmark`).
 
 import argparse
 import json
-import os
 import platform
 import resource
 import statistics
@@ -135,32 +134,18 @@ def machine() -> dict[str, object]:
     """Name the processor, its cores, the accelerator and the versions that were measured."""
     import torch
 
+    from pipelines.networks.device import processor_name, usable_cores
+
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     found = {name: _version(name) for name in LIBRARIES}
     return {
-        "processor": _processor(),
-        "cores": _cores(),
+        "processor": processor_name(),
+        "cores": usable_cores(),
         "accelerator": gpu,
         "system": platform.system(),
         "python": platform.python_version(),
         **{name: each for name, each in found.items() if each},
     }
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        for line in described.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    """How many cores this process may use, however many threads it was told to use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _version(name: str) -> str:

@@ -1,12 +1,10 @@
 """Which engine is the quickest here: each runs a few batches, and those that answer alike count."""
 
 import logging
-import platform
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -14,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pipelines.errors import PlainfilmError
-from pipelines.networks.device import usable_cores
+from pipelines.networks.device import processor_name, usable_cores
 from pipelines.networks.runtimes.opening import EngineName
 
 AUTO = "auto"
@@ -122,7 +120,7 @@ def machine(device: torch.device) -> str:
     """Say on what engines were measured: processor, cores, accelerator and versions."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     versions = [f"{package} {_version(package)}" for package in _PACKAGES]
-    return ", ".join([_processor(), str(usable_cores()), gpu, *versions])
+    return ", ".join([processor_name(), str(usable_cores()), gpu, *versions])
 
 
 def told(speeds: dict[str, float], chosen: str) -> str:
@@ -146,15 +144,6 @@ def _speed(run: Run, images: torch.Tensor, *, at_once: int, warm: bool) -> float
             rounds += 1
             seconds = time.monotonic() - began
     return rounds * at_once * len(images) / seconds
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")
-    if described.is_file():
-        for line in described.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str:

@@ -1,7 +1,9 @@
 """Which device to use, and in which precision it is quick without losing accuracy."""
 
 import os
+import platform
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -35,6 +37,16 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
             f"expected a device of this machine, got {str(name)!r}; use auto, cpu, cuda or mps",
         ) from error
     return device
+
+
+def processor_name() -> str:
+    """Return the name of this machine's processor, as the system knows it."""
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def autocast_dtype(device: torch.device) -> torch.dtype | None:

@@ -15,8 +15,6 @@ from pipelines.workflows.ensemble_settings import ensemble_settings
 from pipelines.workflows.reading import refuse_constant
 from pipelines.workflows.required import Kind
 
-MOST_PROBLEMS_SHOWN = 3
-
 
 class ExitStatus(IntEnum):
     """What the process tells the shell."""
@@ -101,6 +99,7 @@ def checked(
     """
     from pipelines.progress import configure_logging
     from pipelines.workflows.check import check_bundle
+    from pipelines.workflows.problem import first_problems
 
     bundle, overrides = find(options.bundle), settings(options.set)
     ensemble = getattr(options, "ensemble", None)
@@ -108,10 +107,8 @@ def checked(
         overrides = ensemble_settings(existing(ensemble), base=base) | overrides
     problems = check_bundle(bundle, base=base, overlays=overlays, overrides=overrides)
     if problems:
-        shown = [problem.within(bundle.name) for problem in problems[:MOST_PROBLEMS_SHOWN]]
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown)} more: plainfilm check {bundle.name}")
-        raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))
+        shown = first_problems([each.within(bundle.name) for each in problems], of=bundle.name)
+        raise ConfigurationError(Reason.CONFIGURATION, shown)
     configure_logging(debug=options.debug)
     return bundle, overrides
 

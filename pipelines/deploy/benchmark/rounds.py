@@ -1,6 +1,5 @@
 """Engines by turns: whatever else the machine does meanwhile hits them all alike."""
 
-import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ import torch
 from pipelines.deploy.benchmark.contestants import BASELINE, ENGINES, Contestant, Shape
 from pipelines.evaluation.pictures import BLUE, GREY, VERMILION, picture_file, plain_axes
 from pipelines.files import write_csv, write_json
-from pipelines.networks.device import usable_cores
+from pipelines.networks.device import processor_name, usable_cores
 from pipelines.progress import progress
 from pipelines.text_table import text_table
 
@@ -88,11 +87,9 @@ def _line(
 
 def machine() -> str:
     """Name what was measured on: processor, cores, and PyTorch."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text("utf-8").splitlines() if described.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = named[0] if named else platform.processor() or platform.machine()
-    return f"{processor}, {usable_cores()} cores, PyTorch {torch.__version__.partition('+')[0]}"
+    return (
+        f"{processor_name()}, {usable_cores()} cores, PyTorch {torch.__version__.partition('+')[0]}"
+    )
 
 
 def as_text(lines: Sequence[Measured], *, shape: Shape, batch: int) -> str:

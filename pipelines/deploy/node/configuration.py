@@ -40,14 +40,13 @@ from pipelines.files import read_json_object
 from pipelines.nearest import right_names
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.check import check_bundle
-from pipelines.workflows.problem import Problem
+from pipelines.workflows.problem import Problem, first_problems
 from pipelines.workflows.reading import Document, read_document
 from pipelines.workflows.required import Kind
 
 REPORT, SEGMENTATION = "sr", "seg"
 DICOM_KINDS = (REPORT, SEGMENTATION, "sc", "gsps")
 
-_MOST_SHOWN = 3
 
 Value = TypeVar("Value")
 
@@ -78,10 +77,8 @@ def read_node(path: Path) -> NodeSettings:
     """
     settings, problems = _read(path)
     if problems:
-        shown = [str(problem) for problem in problems[:_MOST_SHOWN]]
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown)} more: plainfilm check {path.name}")
-        raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))
+        shown = first_problems([str(each) for each in problems], of=path.name)
+        raise ConfigurationError(Reason.CONFIGURATION, shown)
     return settings
 
 

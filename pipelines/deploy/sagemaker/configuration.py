@@ -20,7 +20,7 @@ from pipelines.deploy.sagemaker.hyperparameters import BUNDLE, OVERLAYS, TAKEN, 
 from pipelines.deploy.sagemaker.job import CHANNELS, Encryption, Instance, JobSettings, Network
 from pipelines.deploy.sagemaker.secrets import lines_with_secrets
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason
-from pipelines.workflows.problem import Problem
+from pipelines.workflows.problem import Problem, first_problems
 from pipelines.workflows.reading import Document, read_document
 
 MODES = ("File", "FastFile")
@@ -41,7 +41,6 @@ _MOST_HYPERPARAMETERS = 98
 """What SageMaker takes, less those that name bundle and overlays."""
 
 _LONGEST_VALUE = 2_500
-_MOST_SHOWN = 3
 _OF_JOBS = frozenset({"role", "image", "instance", "hyperparameters", "checkpoints"})
 
 _name = matching(_NAME, "at most 40 letters and digits, with single hyphens between them")
@@ -89,10 +88,8 @@ def read_job(path: Path) -> JobSettings:
     """
     settings, problems = _read(path)
     if problems:
-        shown = [str(problem) for problem in problems[:_MOST_SHOWN]]
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown)} more: plainfilm check {path.name}")
-        raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))
+        shown = first_problems([str(each) for each in problems], of=path.name)
+        raise ConfigurationError(Reason.CONFIGURATION, shown)
     return settings
 
 

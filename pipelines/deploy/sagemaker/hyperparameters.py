@@ -8,14 +8,13 @@ from pipelines.errors import ConfigurationError, Reason
 from pipelines.nearest import nearest
 from pipelines.workflows.bundle import Bundle, find_bundle
 from pipelines.workflows.check import check_bundle
+from pipelines.workflows.problem import first_problems
 from pipelines.workflows.required import Kind
 
 BUNDLE = "bundle"
 OVERLAYS = "overlays"
 TAKEN = ("dataset_dir", "output_dir", "bundle_root")
 """Keys whose values are those of the container."""
-
-_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,8 @@ def read_hyperparameters(given: Mapping[str, object]) -> Wanted:
             )
     problems = check_bundle(bundle, base=Kind.TRAIN, overlays=overlays, overrides=overrides)
     if problems:
-        shown = [problem.within(bundle.name) for problem in problems[:_MOST_SHOWN]]
-        if len(problems) > len(shown):
-            shown.append(f"and {len(problems) - len(shown)} more")
-        raise ConfigurationError(Reason.CONFIGURATION, "\n".join(shown))
+        shown = first_problems([each.within(bundle.name) for each in problems])
+        raise ConfigurationError(Reason.CONFIGURATION, shown)
     return Wanted(bundle, overlays, overrides)
 
 
