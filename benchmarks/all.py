@@ -27,7 +27,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "latency": (),
     "reduced_reading": (),
     "predict_throughput": ("--repeats", "1"),
-    "growth": (),
+    "growth": ("--picture", str(HERE / "results" / "growth.png")),
     "engines": (),
     "one_image": (),
     "training_throughput": (),

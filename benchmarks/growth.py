@@ -207,7 +207,7 @@ def draw(path: Path, counts: Sequence[int], measured: Sequence[dict[str, float]]
     ):
         axis.plot(counts, [each[key] for each in measured], marker="o")
         axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(each[key] for each in measured))
         axis.set_xlabel("films")
         axis.set_ylabel(words)
         axis.grid(alpha=0.3)
