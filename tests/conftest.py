@@ -1,13 +1,19 @@
 """What several tests need: real films where they are at hand."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from absl import logging as absl_logging
 from hypothesis import settings
 
 # A law holds however busy the machine is; the same examples on every run.
 settings.register_profile("laws", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("laws")
+
+# TensorBoard brings a log handler that keeps the stderr of its import, here the file that pytest
+# captures in, and closes it when a bundle's logging.conf is read while stderr is another one.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
