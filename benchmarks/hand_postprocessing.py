@@ -47,6 +47,7 @@ def main() -> None:
     with torch.inference_mode():
         logits = network()(tensor(pixels, SMALL))
         large = functional.interpolate(logits, (SIDE, SIDE), mode="bilinear")
+        large = large.contiguous()  # map by map, as the sliding window stitches them
     figures = [
         *against_the_plain_way("29 maps of 320 x 320 to a film", logits[0].numpy(), given.repeats),
         *against_the_plain_way("29 maps of 2048 x 2048", large[0].numpy(), given.repeats),

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.evaluation.segmentation_point import SegmentationPoint, choose_segmentation_point
@@ -52,6 +54,16 @@ def test_masks_are_decided_at_the_threshold_and_lose_their_crumbs():
     assert np.array_equal(plain.decide(logits, 0), probability > 0.5)
     assert plain.decide(logits, 1).sum() == 1
     assert np.array_equal(SegmentationPoint.even(CLASSES).decide(logits, 0), disc(10))
+
+
+@given(st.floats(0.001, 0.999))
+def test_a_threshold_decides_exactly_whatever_lies_next_to_it(threshold):
+    logit = np.log(threshold / (1 - threshold))
+    near = np.float32(logit)
+    least, most = np.float32(-np.inf), np.float32(np.inf)
+    logits = np.array([[np.nextafter(near, least), near, np.nextafter(near, most)]])
+    point = SegmentationPoint(("Radius",), (threshold,), largest_piece=False)
+    assert np.array_equal(point.decide(logits, 0), logits.astype(np.float64) >= logit)
 
 
 def test_each_structure_gets_the_threshold_that_fits_it():

@@ -87,8 +87,7 @@ class SegmentationPoint:
         Returns:
             bool, (height, width).
         """
-        threshold = self.thresholds[channel]
-        mask: Mask = logits >= np.log(threshold / (1 - threshold))
+        mask: Mask = logits >= _least_logit(self.thresholds[channel])
         return without_fragments(mask) if self.largest_piece else mask
 
     def save(self, path: Path) -> None:
@@ -135,6 +134,16 @@ class SegmentationPoint:
                 f"expected {FILE_NAME} of a segmentation, got {type(error).__name__} in it; copy "
                 "it again from the run that the weights come from",
             ) from None
+
+
+def _least_logit(threshold: float) -> np.float32:
+    """Return the lowest float32 that is not below a threshold's logit.
+
+    It decides as the logit itself does, without every pixel being widened to float64 for it.
+    """
+    logit = np.log(threshold / (1 - threshold))
+    least = np.float32(logit)
+    return least if least >= logit else np.nextafter(least, np.float32(np.inf))
 
 
 def choose_segmentation_point(
