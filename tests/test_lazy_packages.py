@@ -12,10 +12,11 @@ from pipelines import lazy_packages
 from pipelines.lazy_packages import LazyFinder, import_lazily
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# What MONAI loads, or what ours need later, and a prediction does not.
+# What MONAI loads, or what ours need later, and a prediction does not. MONAI's data package takes
+# pandas wherever it is there, which the default installation has not.
 HEAVY = (
     *("scipy.special", "scipy.ndimage", "scipy.stats", "scipy.optimize", "sklearn", "skimage"),
-    *("itk", "matplotlib", "pandas", "transformers", "tensorboard", "torch.utils.tensorboard"),
+    *("itk", "matplotlib", "transformers", "tensorboard", "torch.utils.tensorboard"),
     *("huggingface_hub", "highdicom", "sympy", "torch._dynamo", "imagecodecs", "mlflow"),
     *("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"),
     *("monai.apps.datasets", "monai.engines", "monai.handlers", "monai.inferers.inferer"),
