@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pydicom
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
+from plot_fixture import blank_plots
 
 from pipelines.datasets.phantoms.dx_file import FilmHeader, write_dx
 from pipelines.evaluation.operating_point import OperatingPoint
@@ -58,15 +57,11 @@ def one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def quick_run() -> Iterator[None]:
-    """Run on one thread and leave plots blank: drawing is most of what a small run costs.
+    """Run on one thread and leave plots blank.
 
     For tests that hold figures, files and how a run goes on; others look at the pictures.
     """
-
-    def save_blank(_figure: Figure, path: Path, **_options: object) -> None:
-        Image.new("L", (320, 240), 255).save(path)
-
-    with one_torch_thread(), mock.patch.object(Figure, "savefig", save_blank):
+    with one_torch_thread(), blank_plots():
         yield
 
 

@@ -1,5 +1,6 @@
 """What several tests need: real films where they are at hand."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from hypothesis import settings
 # A law holds however busy the machine is; the same examples on every run.
 settings.register_profile("laws", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("laws")
+
+# Before PyTorch is imported: workers are as many as cores, and threads of one would wait, in a busy
+# loop, for cores that the others use.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # TensorBoard brings a log handler that keeps the stderr of its import, here the file that pytest
 # captures in, and closes it when a bundle's logging.conf is read while stderr is another one.

@@ -6,6 +6,7 @@ and it can be killed at any moment. One command of each kind is started by the i
 in the acceptance tests, so that what an import alone would break is seen too.
 """
 
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -19,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 from unittest import mock
+
+from plot_fixture import blank_plots
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 _IMPORTED = [
@@ -38,6 +41,7 @@ class Command:
         module: `pipelines` or `monai.bundle`.
         cwd: Folder to run in.
         environment: Variables beside those of this process.
+        plots: Whether plots are drawn; without, they are white.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Command:
         module: str = "pipelines",
         cwd: Path = CHECKOUT,
         environment: Mapping[str, str] | None = None,
+        plots: bool = True,
     ) -> None:
         self.arguments = [*map(str, arguments)]
         self._folder = tempfile.TemporaryDirectory()
@@ -53,9 +58,8 @@ class Command:
         # Read by torch when it is imported, which the server does.
         with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", **(environment or {})}):
             forkserver.ensure_running()
-            self._process = context.Process(
-                target=_run, args=(module, self.arguments, cwd, dict(os.environ), self._said)
-            )
+            given = (module, self.arguments, cwd, dict(os.environ), self._said)
+            self._process = context.Process(target=_run, args=given, kwargs={"plots": plots})
             self._process.start()
 
     def __enter__(self) -> Self:
@@ -107,14 +111,23 @@ def run_command(
     module: str = "pipelines",
     cwd: Path = CHECKOUT,
     environment: Mapping[str, str] | None = None,
+    plots: bool = True,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end; arguments as of `Command`."""
-    with Command(*arguments, module=module, cwd=cwd, environment=environment) as command:
+    with Command(
+        *arguments, module=module, cwd=cwd, environment=environment, plots=plots
+    ) as command:
         return command.wait()
 
 
 def _run(
-    module: str, arguments: list[str], cwd: Path, environment: dict[str, str], said: list[Path]
+    module: str,
+    arguments: list[str],
+    cwd: Path,
+    environment: dict[str, str],
+    said: list[Path],
+    *,
+    plots: bool,
 ) -> None:
     os.chdir(cwd)
     os.environ.clear()
@@ -127,4 +140,5 @@ def _run(
     sys.argv = [module, *arguments]
     # `python -m` finds modules of the folder it runs in before all others.
     sys.path.insert(0, str(cwd))
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    with contextlib.nullcontext() if plots else blank_plots():
+        runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,6 +1,6 @@
 import pytest
+from sample_fixture import write_small_samples
 
-from pipelines.datasets.phantoms import write_samples
 from pipelines.demo import gather_films
 from pipelines.errors import InputError, Reason
 from pipelines.ingest.collect import collect
@@ -8,7 +8,7 @@ from pipelines.ingest.read import read_radiograph
 
 
 def test_folder_holds_real_films_and_one_bad_file_of_each_kind(tmp_path):
-    sample = write_samples("chest", tmp_path / "samples", count=12)
+    sample = write_small_samples("chest", tmp_path / "samples", count=12)
     films = tmp_path / "films"
     gather_films(films, sample=next(path for path in sample if path.suffix == ".dcm"))
     found = collect(films)

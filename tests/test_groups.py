@@ -2,11 +2,11 @@
 
 import pytest
 from dataset_fixture import set_patient
+from sample_fixture import write_small_samples
 
 from pipelines.datasets.class_folders import find_class_folders
 from pipelines.datasets.films import LabelledFilm
 from pipelines.datasets.groups import find_patients, patient_from_name, tie_groups
-from pipelines.datasets.phantoms import write_samples
 from pipelines.ingest.sniff import FileFormat
 
 
@@ -54,7 +54,7 @@ def test_a_column_comes_first_and_a_folder_last():
 
 
 def test_dicom_is_grouped_by_patient_and_shows_no_patient_id(tmp_path):
-    write_samples("chest", tmp_path, count=12)
+    write_small_samples("chest", tmp_path, count=12)
     files = sorted(tmp_path.rglob("*.dcm"))
     for path in files:
         set_patient(path, "CANARYID77")
@@ -70,7 +70,7 @@ def test_dicom_is_grouped_by_patient_and_shows_no_patient_id(tmp_path):
 
 
 def test_dicom_without_a_patient_is_grouped_by_study_not_by_file_name(tmp_path):
-    write_samples("chest", tmp_path, count=12)
+    write_small_samples("chest", tmp_path, count=12)
     files = sorted(tmp_path.rglob("*.dcm"))
     for path in files:
         set_patient(path, "")

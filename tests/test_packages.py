@@ -16,6 +16,7 @@ import onnx
 import pytest
 import torch
 from bundle_fixture import SHIPPED, one_torch_thread, write_dicom, write_png, write_tiny_bundle
+from export_fixture import quick_export
 from onnx import TensorProto, helper
 
 import pipelines
@@ -59,10 +60,11 @@ def bundle(tmp_path_factory):
 def files(bundle, tmp_path_factory):
     """The bundle in every format, by name."""
     folder = tmp_path_factory.mktemp("files")
-    return {
-        name: export_bundle(bundle, export_format=name, output=folder / f"net{suffix}").path
-        for name, suffix in FORMATS.items()
-    }
+    with quick_export():
+        return {
+            name: export_bundle(bundle, export_format=name, output=folder / f"net{suffix}").path
+            for name, suffix in FORMATS.items()
+        }
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from sample_fixture import write_small_samples
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -108,14 +109,14 @@ def test_the_classes_can_be_learned_but_not_from_mean_brightness():
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
     directory = tmp_path_factory.mktemp("small") / "set"
-    write_samples("chest", directory, count=12)
+    write_small_samples("chest", directory, count=12)
     return directory
 
 
 def test_the_same_seed_gives_the_same_files(small_set, tmp_path):
     first = sorted(path for path in small_set.rglob("*") if path.is_file())
-    second = [*map(sha256, sorted(write_samples("chest", tmp_path / "b", count=12)))]
-    other = [*map(sha256, write_samples("chest", tmp_path / "c", count=12, seed=1))]
+    second = [*map(sha256, sorted(write_small_samples("chest", tmp_path / "b", count=12)))]
+    other = [*map(sha256, write_small_samples("chest", tmp_path / "c", count=12, seed=1))]
     assert [*map(sha256, first)] == second
     assert not {*second} & {*other}
 
@@ -125,7 +126,7 @@ def test_writing_again_completes_the_same_set(small_set, tmp_path):
     films = sorted(path for path in (tmp_path / "set").rglob("*") if path.is_file())
     kept = films[1].stat().st_mtime_ns
     films[0].unlink()
-    assert sorted(write_samples("chest", tmp_path / "set", count=12)) == films
+    assert sorted(write_small_samples("chest", tmp_path / "set", count=12)) == films
     assert films[0].is_file()
     assert films[1].stat().st_mtime_ns == kept
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
@@ -138,7 +139,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(small_set, tmp_path, c
         (tmp_path / "mine.txt").write_text("precious")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with pytest.raises(ConfigurationError, match="expected an empty folder"):
-        write_samples("chest", tmp_path, count=12, seed=int(change == "other seed"))
+        write_small_samples("chest", tmp_path, count=12, seed=int(change == "other seed"))
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
@@ -175,14 +176,14 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     killed = tmp_path / ".samples-set" / "train"
     killed.mkdir(parents=True)
     (killed / "half.png").touch()
-    write_samples("chest", tmp_path / "set", count=12)
+    write_small_samples("chest", tmp_path / "set", count=12)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_the_working_folder_can_be_written_into(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert len(write_samples("chest", Path(), count=12)) == 12
+    assert len(write_small_samples("chest", Path(), count=12)) == 12
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 

@@ -10,12 +10,12 @@ from dataset_fixture import make_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sagemaker_fixture import SMALL, write_container
+from sample_fixture import write_small_samples
 
 from pipelines.cli import main
 from pipelines.datasets.datalist import build_datalist
 from pipelines.datasets.films import LayoutError
 from pipelines.datasets.pairs import find_pairs
-from pipelines.datasets.phantoms import write_samples
 from pipelines.deploy.sagemaker.channels import join_channels
 from pipelines.deploy.sagemaker.contract import read_contract
 from pipelines.deploy.sagemaker.failure import LONGEST, without_names, write_failure
@@ -27,7 +27,7 @@ from pipelines.errors import ConfigurationError
 @pytest.fixture(scope="module")
 def chest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("chest") / "data"
-    write_samples("chest", folder, count=16, seed=1)
+    write_small_samples("chest", folder, count=16, seed=1)
     return folder
 
 

@@ -6,9 +6,9 @@ import json
 import pydicom
 import pytest
 from dataset_fixture import make_images, set_patient
+from sample_fixture import write_small_samples
 
 from pipelines.datasets.datalist import Datalist, build_datalist
-from pipelines.datasets.phantoms import write_samples
 from pipelines.datasets.traits import age_band, columns_of, is_identifying
 from pipelines.errors import ConfigurationError
 
@@ -33,7 +33,7 @@ def test_columns_that_name_people_however_they_are_spelt():
 
 
 def test_headers_tell_sex_band_view_and_maker_and_no_institution(tmp_path):
-    write_samples("chest", tmp_path, count=12, seed=0)
+    write_small_samples("chest", tmp_path, count=12, seed=0)
     films = [path for path in tmp_path.rglob("*") if _is_dicom(path)]
     assert len(films) >= 2
     for number, path in enumerate(films):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from bundle_fixture import TINY_NETWORK, quick_run
 from process_fixture import Command
+from sample_fixture import write_small_samples
 
 from pipelines.cli import main
-from pipelines.datasets.phantoms import write_samples
 from pipelines.workflows.bundle import find_bundle
 from pipelines.workflows.run import open_dataset
 
@@ -56,7 +56,7 @@ def metrics_of(folder):
 @pytest.fixture(scope="module")
 def chest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "chest"
-    write_samples("chest", folder, count=16, seed=1)
+    write_small_samples("chest", folder, count=16, seed=1)
     return folder
 
 
@@ -109,7 +109,7 @@ def test_what_was_killed_goes_on_to_the_same_bytes(chest, finished, tmp_path):
     shutil.copytree(finished / "fold-0", output / "fold-0")
     first = (output / "fold-0" / "model.pt").stat().st_mtime_ns
     given = arguments("pneumonia_classification", chest, output, folds=2, **CHEST)
-    with Command(*given) as begun:
+    with Command(*given, plots=False) as begun:
         deadline = time.monotonic() + 240
         while not (output / "fold-1" / "checkpoints" / "last.pt").is_file():
             assert begun.poll() is None, f"it ended before it could be killed: {begun.said}"
@@ -164,7 +164,7 @@ def test_other_settings_and_too_many_folds_are_refused(chest, finished, tmp_path
     ],
 )
 def test_masks_and_anomalies_have_folds_too(bundle, sample, count, settings, tmp_path):
-    write_samples(sample, tmp_path / "data", count=count, seed=1)
+    write_small_samples(sample, tmp_path / "data", count=count, seed=1)
     assert cross_validate(bundle, tmp_path / "data", tmp_path / "out", folds=2, **settings) == 0
     judged = rows(tmp_path / "out" / "predictions.csv")
     assert {row["fold"] for row in judged} == {"fold-0", "fold-1"}
@@ -175,7 +175,7 @@ def test_masks_and_anomalies_have_folds_too(bundle, sample, count, settings, tmp
 
 
 def test_anomalous_films_validate_once_and_never_train(tmp_path):
-    write_samples("fracture", tmp_path, count=16, seed=1)
+    write_small_samples("fracture", tmp_path, count=16, seed=1)
     bundle = find_bundle("fracture_autoencoder")
     seen: list[str] = []
     for fold in range(3):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from bundle_fixture import TINY_NETWORK, quick_run
+from sample_fixture import write_small_samples
 from scipy.special import expit, logit, softmax
 from torch import nn
 
 from pipelines.cli import main
-from pipelines.datasets.phantoms import write_samples
 from pipelines.evaluation.operating_point import OperatingPoint
 from pipelines.evaluation.trained_on import TrainedOn
 from pipelines.networks.ensemble import Ensemble
@@ -48,7 +48,7 @@ def probabilities(path):
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "chest"
-    write_samples("chest", folder, count=16, seed=1)
+    write_small_samples("chest", folder, count=16, seed=1)
     return folder
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from process_fixture import Command, run_command
 from sagemaker_fixture import write_container
+from sample_fixture import write_small_samples
 
-from pipelines.datasets.phantoms import write_samples
 from pipelines.deploy.sagemaker.metrics import metric_definitions
 from pipelines.workflows.bundle import Bundle, find_bundle
 from pipelines.workflows.check import check_bundle
@@ -25,7 +25,7 @@ BUNDLE = "pneumonia_classification"
 def films(tmp_path_factory):
     """What stands in the bucket: `train/ val/ test/`, of patients with names."""
     folder = tmp_path_factory.mktemp("bucket") / "films"
-    write_samples("chest", folder, count=24, seed=1)
+    write_small_samples("chest", folder, count=24, seed=1)
     for path in folder.rglob("*.dcm"):
         film = pydicom.dcmread(path)
         film.PatientName, film.PatientID = "CANARYNAME^PATIENT", f"CANARYID-{film.PatientID}"
@@ -37,7 +37,9 @@ def films(tmp_path_factory):
 def finished(films, tmp_path_factory):
     """A job that nothing disturbed: its folders, and what it said."""
     base = tmp_path_factory.mktemp("whole") / "ml"
-    done = run_command("sagemaker", "train", environment=write_container(base, data=films))
+    done = run_command(
+        "sagemaker", "train", environment=write_container(base, data=films), plots=False
+    )
     assert done.returncode == 0, done.stderr
     return base, done
 
@@ -109,7 +111,7 @@ def test_an_interrupted_job_goes_on_by_itself_to_the_same_model(finished, films,
     base = tmp_path / "ml"
     environment = write_container(base, data=films)
     run = base / "checkpoints" / "run"
-    with Command("sagemaker", "train", environment=environment) as command:
+    with Command("sagemaker", "train", environment=environment, plots=False) as command:
         deadline = time.monotonic() + 120
         while not (run / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
             assert command.poll() is None, f"it ended before it was told to: {command.said}"
@@ -127,7 +129,7 @@ def test_an_interrupted_job_goes_on_by_itself_to_the_same_model(finished, films,
     write_container(base, data=films)
     shutil.copytree(kept, base / "checkpoints", dirs_exist_ok=True)
     (run / "checkpoints" / ".writing-half.pt").write_bytes(b"half")
-    again = run_command("sagemaker", "train", environment=environment)
+    again = run_command("sagemaker", "train", environment=environment, plots=False)
     assert again.returncode == 0, again.stderr
     assert "Going on after epoch" in again.stdout
     whole = finished[0] / "model" / BUNDLE

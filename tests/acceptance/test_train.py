@@ -16,10 +16,10 @@ import torch
 from bundle_fixture import TINY_NETWORK, quick_run
 from dataset_fixture import make_images
 from process_fixture import Command, run_command
+from sample_fixture import write_small_samples
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipelines.cli import main
-from pipelines.datasets.phantoms import write_samples
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUNDLE = CHECKOUT / "bundles" / "pneumonia_classification"
@@ -62,7 +62,7 @@ def rows(path):
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "samples"
-    write_samples("chest", folder, count=24, seed=1)
+    write_small_samples("chest", folder, count=24, seed=1)
     return folder
 
 
@@ -132,7 +132,7 @@ def test_killed_run_completes_the_same_result(samples, finished, tmp_path):
         *(f"--{key}={json.dumps(value)}" for key, value in SMALL.items()),
         "--train::trainer::max_epochs=4",
     ]
-    with Command(*arguments, module="monai.bundle") as begun:
+    with Command(*arguments, module="monai.bundle", plots=False) as begun:
         deadline = time.monotonic() + 120
         while not (output / "checkpoints" / "last.pt").is_file() and time.monotonic() < deadline:
             assert begun.poll() is None, f"it ended before it could be killed: {begun.said}"
@@ -140,7 +140,7 @@ def test_killed_run_completes_the_same_result(samples, finished, tmp_path):
         begun.kill()
     assert not (output / "metrics.json").exists()
 
-    again = run_command(*arguments, module="monai.bundle")
+    again = run_command(*arguments, module="monai.bundle", plots=False)
     assert again.returncode == 0, again.stderr
     assert "Going on after epoch" in again.stdout
     one, two = (torch.load(run / "model.pt", weights_only=True) for run in (finished, output))
@@ -223,10 +223,12 @@ def test_patient_names_stay_out_of_runs_and_of_what_is_said(samples, tmp_path):
     trained = run_command(
         *("train", "pneumonia_classification", "--data", data, "--output", tmp_path / "run"),
         *settings(**{"train.trainer.max_epochs": 1}),
+        plots=False,
     )
     evaluated = run_command(
         *("evaluate", "pneumonia_classification", "--data", data, "--output", tmp_path / "e"),
         *settings(weights=str(tmp_path / "run" / "model.pt")),
+        plots=False,
     )
     assert trained.returncode == evaluated.returncode == 0, trained.stderr + evaluated.stderr
     said = "".join(done.stdout + done.stderr for done in (trained, evaluated)).encode()
@@ -243,7 +245,7 @@ def test_run_that_failed_on_a_wrong_value_leaves_the_folder_to_the_right_one(sam
     assert wrong.returncode == 2
     assert "criterion" in wrong.stderr
     assert "Epoch" not in wrong.stdout
-    right = run_command(*arguments, *settings(**{"train.trainer.max_epochs": 1}))
+    right = run_command(*arguments, *settings(**{"train.trainer.max_epochs": 1}), plots=False)
     assert right.returncode == 0, right.stderr
 
 
