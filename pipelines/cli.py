@@ -13,7 +13,7 @@ from typing import NoReturn
 import pipelines
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
-from pipelines.refusal_text import refusal_text, root_cause
+from pipelines.refusal_text import keep_refusal, refusal_text, root_cause, speaks_for_itself
 from pipelines.verbs import (
     data,
     folds,
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parse(given)
         status: ExitStatus = options.run(options)
     except KeyboardInterrupt:
-        _say(f"stopped; {_how_to_go_on(given)}")
+        if speaks_for_itself():
+            _say(f"stopped; {_how_to_go_on(given)}")
         return ExitStatus.INTERRUPTED
     except Exception as error:  # noqa: BLE001  the last resort: one line in place of a traceback
         return _refuse(error, debug="--debug" in given)
@@ -75,7 +76,10 @@ def _refuse(error: Exception, *, debug: bool) -> ExitStatus:
     if debug:
         traceback.print_exception(error)
     cause = root_cause(error)
-    _say(refusal_text(cause, traced=debug))
+    if speaks_for_itself():
+        _say(refusal_text(cause, traced=debug))
+    else:
+        keep_refusal(cause)
     # Films that cannot be read are a failure; a data set that is laid out otherwise is wrong use.
     layout = isinstance(cause, DatasetError) and cause.reason in _ABOUT_LAYOUT
     wrong_use = layout or isinstance(cause, ConfigurationError)

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     OUTPUT_IN_USE = "output_in_use"
     PARTS_MISMATCH = "parts_mismatch"
     NOT_FINITE = "not_finite"
+    PROCESS_LOST = "process_lost"
     INTERNAL = "internal"
 
     # The node: what it does not take, and what it cannot hand on.

@@ -11,6 +11,14 @@ Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10.0
 
+_shown = True
+
+
+def show_progress(*, shown: bool) -> None:
+    """Let this process show how far it is, or be silent: of several, one shows it for all."""
+    global _shown  # noqa: PLW0603 - a setting of the process
+    _shown = shown
+
 
 def progress(
     items: Iterable[Item],
@@ -35,6 +43,9 @@ def progress(
     Yields:
         The items, in order.
     """
+    if not _shown:
+        yield from items
+        return
     stream = stream or sys.stderr
     if total is None and isinstance(items, Sized):
         total = len(items)

@@ -1,12 +1,26 @@
-"""One plain line for an error, whatever it was wrapped in on its way up."""
+"""One plain line for an error, whatever it was wrapped in on its way up.
+
+Where a process was started for another one that speaks for it, the line is kept in a file.
+"""
 
 import os
 import sys
+import time
 import traceback
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pipelines.errors import PlainfilmError, Reason, refusal_behind
+from pipelines.errors import (
+    ConfigurationError,
+    DatasetError,
+    InputError,
+    PlainfilmError,
+    Reason,
+    RunError,
+    refusal_behind,
+)
+from pipelines.files import read_json_object, write_json
 
 _LONGEST = 160
 _BUNDLE_PROGRAM = "monai.bundle.__main__"
@@ -33,8 +47,12 @@ def refusal_text(cause: BaseException, *, traced: bool = False) -> str:
     """
     if isinstance(cause, PlainfilmError):
         return f"error ({cause.reason}): {cause}"
+    return f"error ({Reason.INTERNAL}): {_hinting(cause, traced=traced)}"
+
+
+def _hinting(cause: BaseException, *, traced: bool) -> str:
     hint = "the traceback shows all" if traced else "--debug shows all"
-    return f"error ({Reason.INTERNAL}): {_foreign(cause, traced=traced)}; {hint}"
+    return f"{_foreign(cause, traced=traced)}; {hint}"
 
 
 def _foreign(cause: BaseException, *, traced: bool) -> str:
@@ -57,6 +75,63 @@ def _place(cause: BaseException) -> str:
         return ""
     inside = os.path.relpath(frames[-1].filename, Path(package).parent)
     return f" in {inside}:{frames[-1].lineno}"
+
+
+KEPT_VARIABLE = "PLAINFILM_REFUSALS"
+"""Environment variable that names the folder where processes leave why they ended."""
+
+_KINDS: dict[str, type[PlainfilmError]] = {
+    kind.__name__: kind for kind in (ConfigurationError, DatasetError, InputError, RunError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRefusal:
+    """Why a process ended.
+
+    Attributes:
+        rank: Of the process.
+        kind: Name of the refusal's class.
+        reason: Its code.
+        message: What it says.
+        time: In seconds, of the clock.
+    """
+
+    rank: int
+    kind: str
+    reason: str
+    message: str
+    time: float
+
+    def refusal(self) -> PlainfilmError:
+        """Return the refusal, with the process that it came from if that is not the first."""
+        by = f" (process {self.rank})" if self.rank else ""
+        return _KINDS.get(self.kind, RunError)(Reason(self.reason), f"{self.message}{by}")
+
+
+def speaks_for_itself() -> bool:
+    """Whether this process tells its user why it ends, and not what started it."""
+    return not os.environ.get(KEPT_VARIABLE)
+
+
+def keep_refusal(cause: BaseException) -> None:
+    """Leave why this process ends to what started it.
+
+    Args:
+        cause: From `root_cause`.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    ours = isinstance(cause, PlainfilmError)
+    reason = cause.reason if isinstance(cause, PlainfilmError) else Reason.INTERNAL
+    said = str(cause) if ours else _hinting(cause, traced=False)
+    kept = KeptRefusal(rank, type(cause).__name__, str(reason), said, time.time())
+    write_json(Path(os.environ[KEPT_VARIABLE]) / f"{rank}.json", asdict(kept))
+
+
+def kept_refusals(folder: Path) -> list[KeptRefusal]:
+    """Read what processes have left, the first one first."""
+    found = [KeptRefusal(**read_json_object(path)) for path in folder.glob("*.json")]
+    return sorted(found, key=lambda each: each.time)
 
 
 def end_bundle_runs_plainly() -> None:

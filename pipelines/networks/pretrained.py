@@ -13,6 +13,7 @@ from pipelines.files import sha256, write_json
 from pipelines.networks.hub import PREFIX, HubFile
 from pipelines.networks.naming import naming_of
 from pipelines.networks.weights import read_state
+from pipelines.training.ranks import ranks
 
 _log = logging.getLogger(__name__)
 _COLOURS = 3
@@ -90,7 +91,7 @@ def load_pretrained(
         _log.info("adapted %s: %s", name, change)
     if found.left_random:
         _log.warning("left random: %s", ", ".join(found.left_random))
-    if report is not None:
+    if report is not None and ranks().is_main:
         write_json(Path(report), asdict(found))
     return network
 

@@ -12,6 +12,7 @@ from torch import nn
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.files import whole_file
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
 from pipelines.training.stopping import go_on_within_epoch, state_within_epoch, stop_request
 from pipelines.training.trainer import RadiographTrainer
 
@@ -34,6 +35,7 @@ class Checkpoints:
     epoch, and the best metric with its epoch, from which early stopping follows. Random numbers are
     a function of seed and epoch, so they have no state to keep.
     Where the process is told to end, `last.pt` is written within the epoch too, see `stopping`.
+    Of several processes the first one reads and writes; all end together.
     `best.pt` holds the validated network's state dict alone. Attach it behind the handler that
     validates.
 
@@ -61,11 +63,10 @@ class Checkpoints:
         """
         stop_request.training = True
         path = self.directory / "last.pt"
-        if not path.is_file():
-            return
         try:
-            # weights_only: a checkpoint may come from elsewhere and must not run code.
-            state = torch.load(path, map_location=trainer.state.device, weights_only=True)
+            state = self._read(path, trainer.state.device)
+            if state is None:
+                return
             trainer.network.load_state_dict(state["network"])
             if trainer.average is not None:
                 trainer.average.load_state_dict(state["average"])
@@ -91,18 +92,28 @@ class Checkpoints:
             logger.info("and %d batches of the next one", within["batches"])
             go_on_within_epoch(trainer, within)
 
+    def _read(self, path: Path, device: torch.device) -> dict[str, Any] | None:
+        """Return what the first process finds, which may be the only one that can see it."""
+        group, state = ranks(), None
+        if group.is_main and path.is_file():
+            # weights_only: a checkpoint may come from elsewhere and must not run code.
+            place = device if group.alone else "cpu"
+            state = torch.load(path, map_location=place, weights_only=True)
+        return group.from_main(state)
+
     def save(self, trainer: RadiographTrainer) -> None:
         """Write `best.pt` if this epoch is the best so far, then `last.pt`."""
-        if self.evaluator.state.best_metric_epoch == trainer.state.epoch:
+        best = self.evaluator.state.best_metric_epoch == trainer.state.epoch
+        if best and ranks().is_main:
             save_state(self.evaluator.network, self.directory / "best.pt")
         self._write(trainer, epoch=int(trainer.state.epoch))
-        if stop_request.asked:
+        if ranks().any_of(stop_request.asked):
             logger.info("Told to end: epoch %d is kept", trainer.state.epoch)
             stop_request.end()
 
     def stop_if_asked(self, trainer: RadiographTrainer) -> None:
         """End the process behind this batch if it was told to, with `last.pt` as of now."""
-        if not stop_request.asked:
+        if not ranks().any_of(stop_request.asked):
             return
         within = state_within_epoch(trainer)
         if within is None:
@@ -125,6 +136,8 @@ class Checkpoints:
         within_epoch: dict[str, Any] | None = None,
     ) -> None:
         """Write `last.pt` as of `epoch` whole epochs, and what was done of the next one."""
+        if not ranks().is_main:
+            return
         seen = self.evaluator.state
         state = {
             "network": trainer.network.state_dict(),

@@ -11,8 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from ignite.metrics import EpochMetric, Metric
+from ignite.exceptions import NotComputableError
+from ignite.metrics import Metric
 from sklearn import metrics as scores
+
+from pipelines.training.ranks import ranks
 
 _Compute: TypeAlias = Callable[[torch.Tensor, torch.Tensor], float]
 _UNDEFINED = 0.5
@@ -39,13 +42,64 @@ def auroc_of_group(members: Sequence[int]) -> Metric:
     return _from_all(compute)
 
 
+class _OfAllFilms(Metric):
+    """A score of all films at once, those of other processes among them.
+
+    Args:
+        score: Gives it from probabilities and labels.
+    """
+
+    def __init__(self, score: _Compute) -> None:
+        self._score = score
+        super().__init__(output_transform=_scores_and_labels)
+
+    def reset(self) -> None:
+        """Forget all films."""
+        self._probabilities: list[torch.Tensor] = []
+        self._labels: list[torch.Tensor] = []
+
+    def update(self, output: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Add a batch: probabilities, (batch,) or (batch, classes), and labels, (batch,)."""
+        self._probabilities.append(output[0].detach())
+        self._labels.append(output[1].detach())
+
+    def compute(self) -> float:
+        """Return the score.
+
+        Raises:
+            NotComputableError: If there was no film.
+        """
+        parts = ranks().gather([_joined(each) for each in (self._probabilities, self._labels)])
+        probabilities, labels = (_in_turn([part[side] for part in parts]) for side in (0, 1))
+        if not len(labels):
+            raise NotComputableError("expected at least one film, got none")
+        return self._score(probabilities, labels)
+
+
+def _joined(batches: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Join batches; one without films, of whatever width, adds nothing."""
+    held = [each for each in batches if len(each)]
+    return torch.cat(held) if held else torch.empty(0)
+
+
+def _in_turn(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Put together the films of all processes, each of which has every N-th."""
+    together = parts[0].new_empty((sum(map(len, parts)), *parts[0].shape[1:]))
+    for rank, part in enumerate(parts):
+        if len(part):
+            together[rank :: len(parts)] = part
+    return together
+
+
 def _from_all(compute: _Compute) -> Metric:
-    return EpochMetric(compute, output_transform=_scores_and_labels, check_compute_fn=False)
+    return _OfAllFilms(compute)
 
 
 def _scores_and_labels(output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Make probabilities of the logits: (batch,) of class 1 of two, (batch, classes) of more."""
     labels = output["label"].reshape(-1).cpu().long()
+    if not len(labels):
+        return torch.empty(0), labels
     logits = output["pred"].reshape(len(labels), -1).float().cpu()
     if logits.shape[1] == 1:
         return torch.sigmoid(logits[:, 0]), labels

@@ -1,8 +1,7 @@
 """A data set that reads each film once and augments it by the seed of the draw."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,9 +12,18 @@ from monai.transforms import Compose, Randomizable
 from torch.utils.data import Dataset
 
 from pipelines.errors import DatasetError, InputError, PlainfilmError, Reason, refusal_of
+from pipelines.networks.device import usable_cores
 from pipelines.progress import progress
 from pipelines.training.film_cache import Arrays, FilmCache
+from pipelines.training.ranks import ranks
 from pipelines.training.sampling import Draw
+from pipelines.training.shared_films import (
+    forget,
+    make_shared,
+    open_shared,
+    own_places,
+    places_of,
+)
 
 _LEVELS = np.float32(65535)
 # The mean of white pixels may round to 1e-7 above 1, which vanishes in 16 bits.
@@ -29,7 +37,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
     So is what comes before a transform that says of itself `makes_larger`, such as one that unpacks
     masks. Each key's arrays are kept in one, which loader processes share without copying: films as
     16-bit integers where random transforms follow, as they are where the whole chain is
-    deterministic; masks and other arrays that the head makes as they are.
+    deterministic; masks and other arrays that the head makes as they are. Where several processes
+    train together, those of one machine share them, and each reads its part.
 
     Args:
         data: Items with `image` (path) and `label` (a class, or where masks are).
@@ -63,7 +72,12 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         self._random = np.random.RandomState(0)
         # Half the memory for films that are still 0 to 1; what is past normalisation stays exact.
         self._levels = any(isinstance(part, Randomizable) for part in parts)
-        self._cache = None if cache_dir is None else FilmCache(cache_dir, data, parts[:first])
+        self._cache = None
+        if cache_dir is not None:
+            # Machines that share a disk do not write the same files.
+            leader = ranks().leader
+            folder = Path(cache_dir, f"from-rank-{leader}") if leader else cache_dir
+            self._cache = FilmCache(folder, data, parts[:first])
         self._kept: Arrays | None = None
         self._read_once = False
 
@@ -101,20 +115,62 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         """  # noqa: DOC501 - `_refusal` makes the DatasetError
         if self._read_once:
             return
-        if self._found_on_disk():
-            self._read_once = True
-            return
-        lock = Lock()
-        with ThreadPoolExecutor(max_workers=cpu_count()) as readers:
-            outcomes = readers.map(lambda index: self._read(index, lock), range(len(self.data)))
-            told = progress(outcomes, "reading", total=len(self.data))
-            refused = [(index, error) for index, error in enumerate(told) if error is not None]
-        if refused:
+        group = ranks()
+        found = self._found_on_disk() if group.alone else self._find_together()
+        refused = [] if found else self._read_places(own_places(len(self.data), group))
+        told = [each for part in group.gather(refused) for each in part]
+        if told:
             self._kept = None
-            raise _refusal(self.data, refused)
-        if self._cache is not None and self._kept is not None:
+            raise _refusal(self.data, dict(sorted(told, key=lambda each: each[0])))
+        leads = group.local_rank == 0 and not found
+        if leads and self._cache is not None and self._kept is not None:
             self._cache.complete(self._kept)
         self._read_once = True
+
+    def _find_together(self) -> bool:
+        """Find films on disk or make room for them, once for all processes of this machine.
+
+        Returns:
+            Whether they are there.
+        """
+        group = ranks()
+        leads = group.local_rank == 0
+        found = leads and self._found_on_disk()
+        if leads and not found:
+            self._make_shared_room()
+        places = places_of(self._kept or {}) if leads else {}
+        found, places = group.gather((found, places))[group.leader]
+        if not leads and found:
+            found = self._found_on_disk()
+        elif not leads:
+            self._kept = open_shared(places) or None
+        group.wait()
+        if leads:
+            forget(places)
+        return found
+
+    def _make_shared_room(self) -> None:
+        """Make room for films like the first one that can be read, as soon as there is one."""
+        for item in self.data:
+            try:
+                first = self._arrays(self._head(item))
+            except Exception:  # noqa: BLE001 - reading it says what is wrong
+                continue
+            self._kept = self._make_room(first)
+            return
+
+    def _read_places(self, places: range) -> list[tuple[int, PlainfilmError]]:
+        """Read these films; return those that cannot be read, with the reason of each."""
+        lock = Lock()
+        workers = max(1, usable_cores() // ranks().local_size)
+        with ThreadPoolExecutor(max_workers=workers) as readers:
+            outcomes = readers.map(lambda index: self._read(index, lock), places)
+            told = progress(outcomes, "reading", total=len(places))
+            return [
+                (index, error)
+                for index, error in zip(places, told, strict=True)
+                if error is not None
+            ]
 
     def films(self) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
         """Give every film as it is before the first random transform: float32, 0 to 1."""
@@ -141,7 +197,7 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             )
         arrays = self._arrays(item)
         with lock:
-            if self._kept is None:
+            if self._kept is None and ranks().alone:
                 self._kept = self._make_room(arrays)
         if self._kept is None:
             return None
@@ -175,6 +231,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             return self._cache.create(first, count)
         if count * sum(array.nbytes for array in first.values()) > self.cache_limit_gb * 1e9:
             return None
+        if not ranks().alone:
+            return make_shared(first, count)
         return {key: np.zeros((count, *array.shape), array.dtype) for key, array in first.items()}
 
     def _found_on_disk(self) -> bool:
@@ -202,14 +260,13 @@ def _is_done_anew(transform: object) -> bool:
     return isinstance(transform, Randomizable) or getattr(transform, "makes_larger", False)
 
 
-def _refusal(
-    data: Sequence[dict[str, Any]], refused: Sequence[tuple[int, PlainfilmError]]
-) -> DatasetError:
+def _refusal(data: Sequence[dict[str, Any]], refused: Mapping[int, PlainfilmError]) -> DatasetError:
     examples = "; ".join(
-        f"{Path(data[index]['image']).name}: {error}" for index, error in refused[:_NAMED_EXAMPLES]
+        f"{Path(data[index]['image']).name}: {refused[index]}"
+        for index in [*refused][:_NAMED_EXAMPLES]
     )
     return DatasetError(
-        refused[0][1].reason,
+        next(iter(refused.values())).reason,
         f"expected every film to be readable, {len(refused)} of {len(data)} are not ({examples}); "
         "mend them or take them out",
     )

@@ -13,6 +13,8 @@ from torch import nn
 
 from pipelines.networks.device import autocast, pick_device
 from pipelines.training.metrics import FAMILIES, Family, build_metric, family_of
+from pipelines.training.ranks import in_turn, ranks
+from pipelines.training.sampling import RankFilms
 from pipelines.training.trainer import Handler
 from pipelines.training.waiting import Waiting
 
@@ -38,11 +40,12 @@ class NotWorse:
 
 
 class RadiographEvaluator(SupervisedEvaluator):
-    """Run a network over labelled films.
+    """Run a network over labelled films; of several processes each over its part of them.
 
     Attributes:
         logits: One logit a film, or a list of one for each class, in the order of the data, after
-            a run of a classifier; other answers are too large to keep and leave it empty.
+            a run of a classifier; other answers are too large to keep and leave it empty. After
+            the run every process has those of all films.
         labels: One label a film.
         waiting: How long it waited for films in its last run.
     """
@@ -60,7 +63,9 @@ class RadiographEvaluator(SupervisedEvaluator):
         images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
         labels = batchdata[CommonKeys.LABEL].to(device)
         predictions = engine.answer(images)
-        if engine.remembers:
+        if engine.stands_in:
+            images, labels, predictions = (each[:0] for each in (images, labels, predictions))
+        elif engine.remembers:
             single = predictions[0].numel() == 1
             self.logits.extend((predictions.reshape(-1) if single else predictions).tolist())
             self.labels.extend(labels.reshape(-1).tolist())
@@ -69,6 +74,12 @@ class RadiographEvaluator(SupervisedEvaluator):
             CommonKeys.LABEL: labels,
             CommonKeys.PRED: predictions,
         }
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether there are too few films for this process: what it has does not count."""
+        sampler = getattr(self.data_loader, "sampler", None)
+        return isinstance(sampler, RankFilms) and sampler.stand_in
 
     def answer(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the network says of films, as it does in a run.
@@ -133,6 +144,7 @@ def build_evaluator(
     evaluator.remembers = family is Family.CLASSIFICATION
     _forget(evaluator)
     evaluator.add_event_handler(Events.STARTED, _forget)
+    evaluator.add_event_handler(Events.EPOCH_COMPLETED, _put_together)
     evaluator.waiting = Waiting()
     evaluator.waiting.attach(evaluator)
     for handler in val_handlers:
@@ -142,3 +154,9 @@ def build_evaluator(
 
 def _forget(engine: Engine) -> None:
     engine.logits, engine.labels = [], []
+
+
+def _put_together(engine: Engine) -> None:
+    """Let each process have what was said of every film, in the order of the data."""
+    parts = ranks().gather((engine.logits, engine.labels))
+    engine.logits, engine.labels = (in_turn([part[side] for part in parts]) for side in (0, 1))

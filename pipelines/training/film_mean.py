@@ -6,9 +6,11 @@ import torch
 from ignite.exceptions import NotComputableError
 from ignite.metrics import Metric
 
+from pipelines.training.ranks import ranks
+
 
 class FilmMean(Metric):
-    """Mean over films of one value a film, added up batch by batch."""
+    """Mean over films, those of other processes among them, of one value a film."""
 
     def __init__(self) -> None:
         super().__init__(output_transform=_answer_and_truth)
@@ -23,6 +25,8 @@ class FilmMean(Metric):
         Args:
             output: What the network gave and the labels, both (batch, channel, height, width).
         """
+        if not len(output[0]):
+            return
         values = self.values(*output)
         self._sum += float(values.double().sum())
         self._films += len(values)
@@ -37,9 +41,10 @@ class FilmMean(Metric):
         Raises:
             NotComputableError: If there was no film.
         """
-        if not self._films:
+        total, films = ranks().total([self._sum, self._films])
+        if not films:
             raise NotComputableError("expected at least one film, got none")
-        return self._sum / self._films
+        return total / films
 
 
 def _answer_and_truth(output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

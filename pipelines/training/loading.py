@@ -1,25 +1,33 @@
 """Batches of films, made by processes that stay for the whole run."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.training.dataset import RadiographDataset
+from pipelines.training.ranks import ranks
+from pipelines.training.sampling import EpochSampler, RankBatches, RankFilms
 
 
 class FilmLoader(DataLoader[dict[str, Any]]):
     """A `DataLoader` whose processes are started once a run and not once an epoch.
 
     They share the kept films with the run where the system can fork. Batches go to a GPU from
-    memory that it reads by itself.
+    memory that it reads by itself. Where several processes train together each has its part of
+    every batch, or without a sampler its part of the films.
 
     Args:
         dataset: The films, best read beforehand by `read_all`.
-        batch_size: Films in a batch.
+        batch_size: Films in a batch, of all processes together.
         num_workers: Processes that make batches; 0 makes them in between, in the run's own.
         sampler: Which film is drawn when; None takes them in order.
+
+    Raises:
+        ConfigurationError: If several processes cannot share what the sampler draws.
     """
 
     def __init__(
@@ -30,10 +38,23 @@ class FilmLoader(DataLoader[dict[str, Any]]):
         num_workers: int = 0,
         sampler: Iterable[Any] | None = None,
     ) -> None:
+        order: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
+        group = ranks()
+        if not group.alone and isinstance(sampler, EpochSampler):
+            parts = RankBatches(sampler, batch_size=batch_size, group=group)
+            order = {"batch_sampler": parts}
+        elif not group.alone and sampler is not None:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected an EpochSampler for {group.size} processes, got "
+                f"{type(sampler).__name__}; train on one device",
+            )
+        elif not group.alone:
+            films = RankFilms(len(dataset), group=group)
+            order = {"batch_size": math.ceil(batch_size / group.size), "sampler": films}
         super().__init__(
             dataset,
-            batch_size=batch_size,
-            sampler=sampler,
+            **order,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),

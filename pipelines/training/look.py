@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.training.dataset import RadiographDataset
+from pipelines.training.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,14 +58,19 @@ class LookWeights:
     def __call__(self) -> Floats:
         """Return one weight a film; the weights of each class sum to the same."""
         if self._weights is None:
-            data = self.dataset.data
-            self._weights = weigh(
-                np.stack([describe_look(film) for film in self.dataset.films()]),
-                [int(item["label"]) for item in data],
-                [str(item["group"]) for item in data],
-                limit=self.limit,
-            )
+            # Fitted once: another processor's last digit would draw other films.
+            group = ranks()
+            self._weights = group.from_main(self._fitted() if group.is_main else np.empty(0))
         return self._weights
+
+    def _fitted(self) -> Floats:
+        data = self.dataset.data
+        return weigh(
+            np.stack([describe_look(film) for film in self.dataset.films()]),
+            [int(item["label"]) for item in data],
+            [str(item["group"]) for item in data],
+            limit=self.limit,
+        )
 
 
 def describe_look(film: npt.NDArray[np.float32]) -> Floats:

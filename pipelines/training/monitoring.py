@@ -24,6 +24,7 @@ from pipelines.training.pictures import (
     with_masks,
     with_reconstructions,
 )
+from pipelines.training.ranks import ranks
 from pipelines.training.trainer import RadiographTrainer
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ class EpochLog:
         self._told = 0.0
 
     def attach(self, engine: Engine) -> None:
-        """Register for the trainer's epochs and iterations."""
+        """Register for the trainer's epochs and iterations; of several processes the first does."""
+        if not ranks().is_main:
+            return
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._tell)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
@@ -140,7 +143,9 @@ class TensorBoard:
         self._writer: SummaryWriter | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Register for the trainer's iterations, epochs and end."""
+        """Register for the trainer's events; of several processes the first does."""
+        if not ranks().is_main:
+            return
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
         engine.add_event_handler(Events.COMPLETED, self._close)

@@ -5,12 +5,15 @@ draws the same films with the same augmentation as one that was never disturbed,
 of loader processes.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
+
+from pipelines.training.ranks import Ranks
 
 Places: TypeAlias = npt.NDArray[np.int64]
 """Places of films in the data set."""
@@ -106,3 +109,84 @@ def _proportional(weights: npt.NDArray[np.float64], random: np.random.Generator)
     expected = np.cumsum(weights[order]) * (count / weights.sum())
     places = np.searchsorted(expected, np.arange(count) + random.random())
     return random.permutation(order[np.minimum(places, count - 1)])
+
+
+class RankBatches(Sampler[list[Draw]]):
+    """The batches of one of several processes: of each batch of the run every N-th film.
+
+    All together draw what one process would, in the same steps. A process that has no film in a
+    last, small batch takes one of another's, which its `share` counts for nothing: it has to take
+    part in the step.
+
+    Args:
+        sampler: Draws the epochs of the run.
+        batch_size: Films in a batch of the whole run.
+        group: The processes.
+    """
+
+    def __init__(self, sampler: EpochSampler, *, batch_size: int, group: Ranks) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.group = group
+
+    def __len__(self) -> int:
+        """Return the number of batches in a whole epoch, the same for every process."""
+        return math.ceil(len(self.sampler) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Draw this process's part of each batch of the epoch."""
+        draws = list(self.sampler)
+        for start in range(0, len(draws), self.batch_size):
+            batch = draws[start : start + self.batch_size]
+            yield batch[self.group.rank :: self.group.size] or batch[-1:]
+
+    def share(self, place: int) -> float:
+        """Return which part of a batch's films this process has.
+
+        Args:
+            place: Of the batch in its epoch, from 0.
+
+        Returns:
+            0 to 1; over the processes they sum to 1.
+        """
+        films = min(self.batch_size, len(self.sampler) - place * self.batch_size)
+        return len(range(self.group.rank, films, self.group.size)) / films
+
+
+class RankFilms(Sampler[int]):
+    """The films of one of several processes, each film once over all of them: every N-th.
+
+    Args:
+        films: Number of films.
+        group: The processes.
+
+    Attributes:
+        stand_in: Whether there are too few films for this process. It then has the first one,
+            which does not count, so that it takes part in what all do.
+    """
+
+    def __init__(self, films: int, *, group: Ranks) -> None:
+        own = [*range(group.rank, films, group.size)]
+        self.stand_in = not own and films > 0
+        self._places = [0] if self.stand_in else own
+
+    def __len__(self) -> int:
+        """Return the number of films of this process."""
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the places of the films."""
+        return iter(self._places)
+
+
+def drawn_by(loader: object) -> tuple[EpochSampler, int] | None:
+    """Return what draws the epochs of a loader, and the films in a batch of the whole run.
+
+    Args:
+        loader: Any; None is returned where films are not drawn by an `EpochSampler`.
+    """
+    batches = loader.batch_sampler if isinstance(loader, DataLoader) else None
+    sampler = getattr(batches, "sampler", None)
+    if batches is None or not isinstance(sampler, EpochSampler):
+        return None
+    return sampler, int(getattr(batches, "batch_size"))  # noqa: B009 - not every sampler has it

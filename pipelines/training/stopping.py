@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,12 +18,17 @@ from typing import Any, NoReturn
 
 import torch
 from ignite.engine import Engine, Events
-from torch.utils.data import DataLoader
+from torch.distributed import DistError
 
-from pipelines.training.sampling import EpochSampler
-from pipelines.training.trainer import RadiographTrainer
+from pipelines.errors import Reason, RunError
+from pipelines.refusal_text import root_cause
+from pipelines.training.ranks import ranks
+from pipelines.training.sampling import drawn_by
+from pipelines.training.trainer import RadiographTrainer, seed_of_network
 
 logger = logging.getLogger(__name__)
+
+_SEEDS_BETWEEN_BATCHES = 7_919
 
 STOPPED = 128 + signal.SIGTERM
 """Exit status of a process that ended because it was told to."""
@@ -104,6 +110,31 @@ stop_request = StopRequest()
 """That of this process."""
 
 
+@contextmanager
+def lost_processes_told() -> Iterator[None]:
+    """Say plainly that another process of the run has ended, of which this one hears by its line.
+
+    Raises:
+        RunError: In place of what the broken connection raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = root_cause(error)
+        by_line = isinstance(cause, DistError) or "gloo" in str(cause)
+        if ranks().alone or not isinstance(cause, RuntimeError) or not by_line:
+            raise
+        # What started this process will see which one ended first, and why.
+        deadline = time.monotonic() + SECONDS_TO_END
+        while time.monotonic() < deadline and not stop_request.asked:
+            time.sleep(0.05)
+        raise RunError(
+            Reason.PROCESS_LOST,
+            f"expected all {ranks().size} processes of the run to go on, another one has ended; "
+            "what it said, or its machine, tells why",
+        ) from error
+
+
 def state_within_epoch(trainer: RadiographTrainer) -> dict[str, Any] | None:
     """Return what a checkpoint needs beside its usual content to go on within an epoch.
 
@@ -115,18 +146,15 @@ def state_within_epoch(trainer: RadiographTrainer) -> dict[str, Any] | None:
         being summed, it is the last one, or films are drawn by another sampler than ours.
     """
     done = _batches_done(trainer)
-    loader = trainer.data_loader
-    ours = isinstance(loader, DataLoader) and isinstance(loader.sampler, EpochSampler)
-    if not ours or not loader.batch_size or not trainer.accumulation_bounds()[1]:
+    if drawn_by(trainer.data_loader) is None or not trainer.accumulation_bounds()[1]:
         return None
     if not 0 < done < int(trainer.state.epoch_length):
         return None
-    cuda = trainer.state.device.type == "cuda"
     return {
         "batches": done,
         "mean_loss": trainer.mean_loss.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state(trainer.state.device) if cuda else None,
+        # Of the processes of the run, by rank.
+        "random": ranks().gather(_random_state(trainer.state.device)),
     }
 
 
@@ -140,21 +168,42 @@ def go_on_within_epoch(trainer: RadiographTrainer, state: dict[str, Any]) -> Non
     batches = int(state["batches"])
     # Within an epoch, ignite counts on from here.
     trainer.state.iteration += batches
-    loader = trainer.data_loader
+    drawn = drawn_by(trainer.data_loader)
+    if drawn is None:
+        return
+    sampler, films = drawn
 
     def skip(_engine: Engine) -> None:
-        loader.sampler.first = batches * loader.batch_size
+        sampler.first = batches * films
 
     def restore(_engine: Engine) -> None:
         # By now the loader has drawn its own seed from the random state.
-        loader.sampler.first = 0
+        sampler.first = 0
         trainer.mean_loss.load_state_dict(state["mean_loss"])
-        torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"] is not None and trainer.state.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"].cpu(), trainer.state.device)
+        group = ranks()
+        if len(state["random"]) == group.size:
+            _restore_random(state["random"][group.rank], trainer.state.device)
+        else:  # another number of processes: none of them has been there before
+            begun = sampler.seed + sampler.epoch
+            torch.manual_seed(seed_of_network(begun) + _SEEDS_BETWEEN_BATCHES * batches)
 
     trainer.add_event_handler(Events.EPOCH_STARTED(once=trainer.state.epoch + 1), skip)
     trainer.add_event_handler(Events.ITERATION_STARTED(once=trainer.state.iteration + 1), restore)
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor | None]:
+    cuda = device.type == "cuda"
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if cuda else None,
+    }
+
+
+def _restore_random(state: dict[str, torch.Tensor | None], device: torch.device) -> None:
+    if state["cpu"] is not None:
+        torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
 
 
 def _batches_done(trainer: RadiographTrainer) -> int:

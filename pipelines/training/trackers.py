@@ -14,6 +14,7 @@ from pipelines.nearest import right_names
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.hyperparameters import Setting, recorded_settings
 from pipelines.training.monitoring import measured
+from pipelines.training.ranks import ranks
 from pipelines.training.trainer import RadiographTrainer
 
 TrackerKind = Literal["mlflow", "wandb"]
@@ -65,8 +66,8 @@ class Tracker:
         self._entry: _Entry | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Register for the trainer's start, epochs and end."""
-        if self.kind is None:
+        """Register for the trainer's start, epochs and end; of several processes the first does."""
+        if self.kind is None or not ranks().is_main:
             return
         engine.add_event_handler(Events.STARTED, self._open)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)

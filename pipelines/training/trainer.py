@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 from ignite.engine import Engine, Events
-from ignite.metrics import Average, Metric
+from ignite.metrics import Metric
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn
 from monai.handlers import ValidationHandler
@@ -18,9 +18,19 @@ from torch.optim.swa_utils import AveragedModel
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.device import autocast, autocast_dtype, pick_device, trains_quicker_in_half
 from pipelines.training.memory import keep_memory
-from pipelines.training.sampling import EpochSampler
+from pipelines.training.ranks import ranks
+from pipelines.training.replicas import (
+    average_statistics,
+    replicate,
+    share_state,
+    without_exchange,
+)
+from pipelines.training.run_mean import RunMean
+from pipelines.training.sampling import RankBatches, drawn_by
 from pipelines.training.schedule import Schedule
 from pipelines.training.waiting import Waiting
+
+_SEEDS_BETWEEN_RANKS = 1_000_003
 
 
 class Handler(Protocol):
@@ -35,14 +45,16 @@ class RadiographTrainer(SupervisedTrainer):
 
     Against its base: autocast on any device that has a half precision, channels_last layout,
     gradient clipping, a learning rate by progress, averaged weights, a clock of the time without
-    films, and an end with a plain error when the loss is not finite. Built by `build_trainer`.
+    films, an end with a plain error when the loss is not finite, and one network in several
+    processes. Built by `build_trainer`.
     """
 
     lr_scheduler: Schedule | None
     average: AveragedModel | None
     max_grad_norm: float | None
     grad_norm: float
-    mean_loss: Average
+    mean_loss: RunMean
+    replica: nn.Module
     use_amp: bool
     loss_scaler: torch.amp.GradScaler
     waiting: Waiting
@@ -51,24 +63,28 @@ class RadiographTrainer(SupervisedTrainer):
         device = engine.state.device
         images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
         labels = batchdata[CommonKeys.LABEL].to(device)
-        engine.network.train()
+        engine.replica.train()
         if engine.lr_scheduler is not None:
             engine.lr_scheduler.update((engine.state.iteration - 1) / engine.total_iterations)
         starts, steps = engine.accumulation_bounds()
         if starts:
             engine.optimizer.zero_grad(set_to_none=True)
-        with autocast(device, enabled=engine.use_amp):
-            predictions = engine.inferer(images, engine.network)
-            loss = engine.loss_function(predictions, labels)
+        share = engine.share_of_batch()
+        with without_exchange(engine.replica, now=not steps):
+            with autocast(device, enabled=engine.use_amp):
+                predictions = engine.inferer(images, engine.replica)
+                loss = engine.loss_function(predictions, labels)
+            counted = loss if share is None else loss * (share * ranks().size)
+            engine.loss_scaler.scale(counted / engine.accumulation_steps).backward()
         output = {
             CommonKeys.IMAGE: images,
             CommonKeys.LABEL: labels,
             CommonKeys.PRED: predictions.detach(),
         }
-        engine.loss_scaler.scale(loss / engine.accumulation_steps).backward()
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         # Asked for last: until here a GPU is given work without waiting for what it answers.
-        output[CommonKeys.LOSS] = loss.item()
+        value = loss.item()
+        output[CommonKeys.LOSS] = value if share is None else ranks().total([value * share])[0]
         engine.require_finite(output[CommonKeys.LOSS])
         if steps:
             engine.step()
@@ -78,6 +94,19 @@ class RadiographTrainer(SupervisedTrainer):
     def total_iterations(self) -> int:
         """Number of iterations in the whole run."""
         return max(1, int(self.state.max_epochs) * int(self.state.epoch_length))
+
+    def share_of_batch(self) -> float | None:
+        """Return which part of the films of this iteration's batch this process has.
+
+        The mean of the gradients of all processes, each weighed by it, is that of the whole batch.
+
+        Returns:
+            0 to 1; None where there is one process.
+        """
+        batches = getattr(self.data_loader, "batch_sampler", None)
+        if not isinstance(batches, RankBatches):
+            return None
+        return batches.share((self.state.iteration - 1) % self.state.epoch_length)
 
     def accumulation_bounds(self) -> tuple[bool, bool]:
         """Return whether this iteration starts an accumulation, and whether it ends one."""
@@ -94,6 +123,7 @@ class RadiographTrainer(SupervisedTrainer):
         self.grad_norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), limit))
         self.loss_scaler.step(self.optimizer)
         self.loss_scaler.update()
+        average_statistics(self.network)
         if self.average is not None:
             self.average.update_parameters(self.network)
 
@@ -127,6 +157,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     amp: bool = True,
     accumulation_steps: int = 1,
     max_grad_norm: float | None = 1.0,
+    sync_batch_norm: bool = True,
 ) -> RadiographTrainer:
     """Build the trainer of a bundle; keywords are those of MONAI's `SupervisedTrainer`.
 
@@ -145,6 +176,8 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
         amp: Use the device's half precision where it has one and the network trains quicker in it.
         accumulation_steps: Batches over which gradients are summed before a step.
         max_grad_norm: Gradients are clipped to this norm; None leaves them.
+        sync_batch_norm: Of several processes on GPUs: take means over the whole batch in batch
+            norm, as one process does, and not over each process's part of it.
 
     Returns:
         A trainer; `run()` trains. Its `state.metrics` holds `train_loss`, the epoch's mean.
@@ -159,6 +192,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
             f"{max_epochs} and {accumulation_steps}",
         )
     device = pick_device(device)
+    network, replica = replicate(network, sync_batch_norm=sync_batch_norm)
     trainer = RadiographTrainer(
         device=device,
         max_epochs=max_epochs,
@@ -176,10 +210,13 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.loss_scaler = torch.amp.GradScaler(device.type, enabled=half)
     trainer.use_amp = amp and trains_quicker_in_half(network, device)
     trainer.lr_scheduler = lr_scheduler
+    trainer.replica = replica
     trainer.average = average
+    if average is not None:
+        share_state(average)
     trainer.max_grad_norm = max_grad_norm
     trainer.grad_norm = float("nan")
-    trainer.mean_loss = Average(output_transform=_loss_of)
+    trainer.mean_loss = RunMean(output_transform=_loss_of)
     trainer.mean_loss.attach(trainer, "train_loss")
     trainer.add_event_handler(Events.EPOCH_STARTED, _start_epoch)
     if device.type == "cpu":
@@ -226,7 +263,17 @@ def _loss_of(output: dict[str, Any]) -> float:
 
 def _start_epoch(engine: Engine) -> None:
     """Tie everything random in an epoch to the run's seed and the epoch's number."""
-    sampler = getattr(engine.data_loader, "sampler", None)
-    if isinstance(sampler, EpochSampler):
+    drawn = drawn_by(engine.data_loader)
+    if drawn is not None:
+        sampler, _ = drawn
         sampler.epoch = engine.state.epoch
-        torch.manual_seed(sampler.seed + engine.state.epoch)
+        torch.manual_seed(seed_of_network(sampler.seed + engine.state.epoch))
+
+
+def seed_of_network(seed: int) -> int:
+    """Return the seed of this process's dropout: each of several drops other parts.
+
+    Args:
+        seed: What the seed would be of one process.
+    """
+    return seed + _SEEDS_BETWEEN_RANKS * ranks().rank

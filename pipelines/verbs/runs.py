@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipelines.errors import ConfigurationError, Reason
 from pipelines.verbs.options import (
     AddVerb,
     ExitStatus,
@@ -14,6 +15,7 @@ from pipelines.verbs.options import (
     say,
 )
 from pipelines.workflows.bundle import find_bundle
+from pipelines.workflows.machines import OVERLAY, Machines
 from pipelines.workflows.required import Kind
 
 
@@ -33,6 +35,13 @@ def _add_train(verb: AddVerb) -> None:
         "train pneumonia_classification --data data/chest_xray",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs of this machine, or processes on a CPU, that train together; default: 1",
+    )
     _add_run_options(parser)
 
 
@@ -94,8 +103,19 @@ def _add_card(verb: AddVerb) -> None:
 
 
 def train(options: argparse.Namespace) -> ExitStatus:
-    """Train a bundle after its static check."""
+    """Train a bundle after its static check.
+
+    Raises:
+        ConfigurationError: If there are fewer devices than one.
+    """
+    if options.devices < 1:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected --devices of at least 1, got {options.devices}"
+        )
+    if options.devices > 1:
+        return _train_on_devices(options)
     bundle, overrides = checked(options, base=Kind.TRAIN, overlays=options.overlay)
+    from pipelines.training.ranks import ranks
     from pipelines.workflows import run
 
     folder = run.train(
@@ -106,7 +126,26 @@ def train(options: argparse.Namespace) -> ExitStatus:
         overrides=overrides,
         resume=options.resume,
     )
-    say(f"run folder: {folder}")
+    if ranks().is_main:
+        say(f"run folder: {folder}")
+    return ExitStatus.DONE
+
+
+def _train_on_devices(options: argparse.Namespace) -> ExitStatus:
+    """Start a process a device and wait for them; the first of them speaks."""
+    overlays = [OVERLAY, *options.overlay]
+    bundle, overrides = checked(options, base=Kind.TRAIN, overlays=overlays)
+    from pipelines.workflows.devices import train_on_devices
+
+    train_on_devices(
+        bundle,
+        Machines(options.devices),
+        data=existing(options.data),
+        output_dir=options.output,
+        overlays=options.overlay,
+        overrides=overrides,
+        flags=[name for name in ("resume", "debug") if getattr(options, name)],
+    )
     return ExitStatus.DONE
 
 

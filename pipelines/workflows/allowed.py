@@ -48,6 +48,7 @@ _PIPELINES = {
     "training.metrics": "build_metric",
     "training.monitoring": "EpochLog TensorBoard",
     "training.optimizers": "build_optimizer",
+    "training.ranks": "join_ranks",
     "training.reconstruction_losses": "ReconstructionLoss",
     "training.sampling": "EpochSampler",
     "training.schedule": "ReduceOnPlateau WarmupCosine",

@@ -33,6 +33,7 @@ from pipelines.nearest import right_names
 from pipelines.table_cells import table_filename
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
 from pipelines.workflows.ending import Ending
 
 logger = logging.getLogger(__name__)
@@ -134,12 +135,15 @@ class AnomalyOutcome(Ending):
         """End a training run.
 
         The best epoch's weights become `model.pt`; score, threshold and limit are chosen on the
-        validation films with these very weights, and the figures are those films'.
+        validation films with these very weights, and the figures are those films'. Of several
+        processes the first one does.
 
         Raises:
             RunError: If no epoch was completed.
         """
         self.keep_best_weights()
+        if not ranks().is_main:
+            return
         profile = Profile.fit(self._measured(self.reference))
         cases = self._cases()
         point = choose_anomaly_point(
@@ -167,6 +171,8 @@ class AnomalyOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
+        if not ranks().is_main:
+            return
         cases = self._cases()
         self._write(cases, AnomalyPoint.beside(weights), weights)
         self.draw_report("evaluation", cases.filenames)

@@ -22,6 +22,8 @@ from pipelines.reports.thumbnails import encode, shrunk
 from pipelines.table_cells import table_filename
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
+from pipelines.training.replicas import share_state
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class Ending:
         return columns_of(self.films.data, self.subgroups)
 
     def keep_best_weights(self, name: str = "model.pt") -> None:
-        """Write the best epoch's weights, and let the evaluator have them.
+        """Write the best epoch's weights, and let the evaluator have them, in every process.
 
         Args:
             name: Of the file in the folder of the run.
@@ -95,6 +97,11 @@ class Ending:
         Raises:
             RunError: If no epoch was completed.
         """
+        if ranks().is_main:
+            self._keep_best_weights(name)
+        share_state(self.evaluator.network)
+
+    def _keep_best_weights(self, name: str) -> None:
         best = self.checkpoints / "best.pt"
         if not best.is_file():
             raise RunError(

@@ -22,6 +22,7 @@ from pipelines.evaluation.report_files import write_evaluation
 from pipelines.evaluation.thresholds import Criterion
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
 from pipelines.transforms.shifts import Choice, Setting, settings_of
 from pipelines.workflows.ending import SPLIT_NAMES, Ending
 from pipelines.workflows.shifted import shifted_cases
@@ -146,13 +147,16 @@ class Outcome(Ending):
         """End a training run.
 
         The best epoch's weights become `model.pt`; the operating point is chosen on the validation
-        films with these very weights, and the figures are those films'.
+        films with these very weights, and the figures are those films'. Of several processes all
+        predict, and the first one does the rest.
 
         Raises:
             RunError: If no epoch was completed.
         """
         self.keep_best_weights()
         cases = self.cases()
+        if not ranks().is_main:
+            return
         point = self.choose_point(cases, shifted_cases(self.evaluator, cases, self.shifts))
         point.save(self.folder / "operating_point.json")
         self.remember_films(self.dataset)
@@ -168,6 +172,8 @@ class Outcome(Ending):
             RunError: If no weights were named.
         """
         cases, point = self.cases(), self.given_point()
+        if not ranks().is_main:
+            return
         self.write(cases, point, self.given_weights())
         explain_worst(
             self.folder,
@@ -242,7 +248,7 @@ class Outcome(Ending):
         return film
 
     def cases(self) -> Cases:
-        """Run the network over the films of the split."""
+        """Run the network over the films of the split; every process has those of all."""
         self.evaluator.run()
         items: Sequence[dict[str, Any]] = self.dataset.split(self.split)  # type: ignore[arg-type]
         return Cases.of(

@@ -13,6 +13,7 @@ from pipelines.evaluation.coarse import CoarseMasks
 from pipelines.evaluation.refiner import SETTINGS_NAME, WEIGHTS_NAME, Refiner, RefinerSettings
 from pipelines.networks.refiner import BoneRefiner
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
 from pipelines.transforms.intensity import stretch
 from pipelines.transforms.letterbox import Letterbox
 from pipelines.transforms.reading import LoadRadiographd
@@ -80,12 +81,14 @@ class RefinementOutcome(SegmentationOutcome):
         self.least_overlap = least_overlap
 
     def finish(self) -> None:
-        """End a training run.
+        """End a training run; of several processes the first one does.
 
         Raises:
             RunError: If no epoch was completed.
         """
         self.keep_best_weights(WEIGHTS_NAME)
+        if not ranks().is_main:
+            return
         height, width = self.films[0]["image"].shape[1:]
         settings = RefinerSettings(
             point=self._choose(),

@@ -50,9 +50,9 @@ def train(
                 f"{runs.parent.name}/{runs.name}; leave out --resume to begin one",
             )
         output_dir = waiting[0]
-    from pipelines.training.stopping import stop_request
+    from pipelines.training.stopping import lost_processes_told, stop_request
 
-    with stop_request.heeded():
+    with stop_request.heeded(), lost_processes_told():
         return _run(bundle, data=data, output_dir=output_dir, overlays=overlays, overrides=given)
 
 

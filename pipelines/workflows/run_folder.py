@@ -16,13 +16,15 @@ from typing import Any
 import torch
 
 from pipelines.datasets.data_card import FILE_NAME as DATA_CARD
+from pipelines.datasets.datalist import Datalist
 from pipelines.datasets.leak_report import FILE_NAME as LEAKAGE
 from pipelines.datasets.leak_report import write_leaks
 from pipelines.datasets.opened import Opened
-from pipelines.errors import Reason, RunError
+from pipelines.errors import DatasetError, Reason, RunError
 from pipelines.evaluation.leak_pictures import draw_leaks
 from pipelines.files import read_json_object, write_json
 from pipelines.networks.device import pick_device
+from pipelines.training.ranks import ranks
 from pipelines.workflows.bundle import CHECKOUT
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,8 @@ LAST_CHECKPOINT = "checkpoints/last.pt"
 """What a training run goes on from."""
 
 # What may differ between a run and its continuation without changing what it computes.
-_FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device"})
+# `initialize` and `_new_` tell one process from several, and a run may go on with another number.
+_FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device", "initialize", "_new_"})
 _VERSIONS = ("plainfilm", "torch", "monai", "pytorch-ignite", "numpy", "pydicom")
 _NAMED_KEYS = 3
 
@@ -41,7 +44,7 @@ def choose_run_folder(bundle_root: str) -> str:
 
     It is the newest unfinished run with the very same settings, if there is one, so that the
     command that was killed completes what it began; else a new `runs/<bundle>/<time>-<id>`. The
-    folder is not made here.
+    folder is not made here. Of several processes the first one chooses.
 
     Args:
         bundle_root: Folder of the bundle.
@@ -49,6 +52,11 @@ def choose_run_folder(bundle_root: str) -> str:
     Returns:
         A path.
     """
+    group = ranks()
+    return group.from_main(_choose(bundle_root) if group.is_main else "")
+
+
+def _choose(bundle_root: str) -> str:
     runs = runs_of(Path(bundle_root))
     settings = running_config()
     for folder in unfinished_runs(runs):
@@ -123,13 +131,27 @@ class RunRecord:
         """Check the data, then open the folder: new, or to go on with the same settings.
 
         Writes `config.json`, `environment.json`, `datalist.json` and `data_card.json`, and
-        `leakage.csv` and `leakage.png` where the leak check found something.
+        `leakage.csv` and `leakage.png` where the leak check found something. Of several processes
+        the first one does; the others have to have the same films.
 
         Raises:
-            DatasetError: If the data set cannot be used, or its split leaks.
+            DatasetError: If the data set cannot be used, its split leaks, or processes have
+                different films.
             RunError: If the folder belongs to another run, is in use, or cannot be written.
         """
-        datalist = self.dataset.datalist
+        datalist, group = self.dataset.datalist, ranks()
+        if not group.alone:
+            _require_same_films(datalist.fingerprint())
+        if group.is_main:
+            self._open(datalist)
+        group.wait()
+
+    def _open(self, datalist: Datalist) -> None:
+        """Open the folder and write what is run.
+
+        Raises:
+            RunError: If the folder belongs to another run, is in use, or cannot be written.
+        """
         self.dataset.check_leaks()
         settings = running_config()
         try:
@@ -199,10 +221,27 @@ class RunRecord:
             "device": torch.cuda.get_device_name(self.device) if cuda else str(self.device),
             "cpu_count": os.cpu_count(),
             "torch_threads": torch.get_num_threads(),
+            "processes": ranks().size,
             "commit": _commit(),
             "seed": self.seed,
             "data_fingerprint": fingerprint,
         }
+
+
+def _require_same_films(fingerprint: str) -> None:
+    """Refuse processes, on several machines say, that have found different films.
+
+    Raises:
+        DatasetError: If they have.
+    """
+    given = ranks().gather(fingerprint)
+    others = [rank for rank, each in enumerate(given) if each != given[0]]
+    if others:
+        raise DatasetError(
+            Reason.DATASET_LAYOUT,
+            f"expected the same films in each of {len(given)} processes, process {others[0]} has "
+            "others than process 0; give every machine the whole data set at the same place",
+        )
 
 
 def _version(name: str) -> str | None:

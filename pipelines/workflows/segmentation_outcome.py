@@ -22,6 +22,7 @@ from pipelines.evaluation.segmentation_point import (
 from pipelines.evaluation.segmentation_report import evaluate_segmentation, format_segmentation
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import RadiographEvaluator
+from pipelines.training.ranks import ranks
 from pipelines.transforms.layers import load_layers, unpack_layers
 from pipelines.transforms.letterbox import Letterbox
 from pipelines.transforms.reading import LoadRadiographd
@@ -119,12 +120,15 @@ class SegmentationOutcome(Ending):
         """End a training run.
 
         The best epoch's weights become `model.pt`; the thresholds are chosen on the validation
-        films with these very weights, and the figures are those films'.
+        films with these very weights, and the figures are those films'. Of several processes the
+        first one does.
 
         Raises:
             RunError: If no epoch was completed.
         """
         self.keep_best_weights()
+        if not ranks().is_main:
+            return
         point = self._choose()
         point.save(self.folder / FILE_NAME)
         self.remember_films(self.dataset)
@@ -141,6 +145,8 @@ class SegmentationOutcome(Ending):
             RunError: If no weights were named.
         """
         weights = self.given_weights()
+        if not ranks().is_main:
+            return
         self._write(self._point_of(weights), weights, self._refiner_of(weights))
         self.draw_report("evaluation", self._names())
 
