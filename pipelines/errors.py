@@ -39,6 +39,7 @@ class Reason(StrEnum):
     PIXEL_LENGTH_MISMATCH = "pixel_length_mismatch"
     TOO_LARGE = "too_large"
     TOO_SLOW = "too_slow"
+    WORKER_DIED = "worker_died"
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     UNSUPPORTED_PHOTOMETRIC = "unsupported_photometric_interpretation"
     UNSUPPORTED_FORMAT = "unsupported_format"

@@ -55,6 +55,7 @@ ALONE = {
     "starlette": ("deploy/web/",),
     "python_multipart": ("deploy/web/",),
     "uvicorn": ("deploy/node/http_face",),
+    "ray": ("deploy/ray_batch/",),
 }
 
 

@@ -8,12 +8,13 @@ killed run knew and from what is new. Of each input only its name and its record
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from pipelines.collector import collector_paused
+from pipelines.errors import Reason
 from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
@@ -33,8 +34,8 @@ from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.part import Part, forget_part, write_part
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
-from pipelines.inference.reading import ReaderPool
-from pipelines.inference.stream import Answer, FilmStream, Record
+from pipelines.inference.reading import Outcome, ReaderPool
+from pipelines.inference.stream import FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.collect import Item
 from pipelines.ingest.shard import Shard
@@ -64,6 +65,7 @@ def predict_folder(
     overlays: Sequence[str] = (),
     restart: bool = False,
     shard: Shard | None = None,
+    elsewhere: "Callable[[BatchPredictor], Elsewhere] | None" = None,
 ) -> Mapping[str, Any]:
     """Run a bundle's inference configuration on a folder.
 
@@ -79,6 +81,7 @@ def predict_folder(
         restart: Forget what an earlier run has done.
         shard: Predict a share of the films alone, into a folder of its own below `output`; see
             `merge_shards`.
+        elsewhere: Makes what predicts the films; None predicts them in this process.
 
     Returns:
         What stands in `summary.json`.
@@ -93,18 +96,50 @@ def predict_folder(
     given["output_dir"] = str(output)
     with collector_paused():
         configuration = InferenceConfiguration(bundle, {**given, **overrides}, overlays=overlays)
-        configuration.build("evaluator")
+        evaluator: BatchPredictor = configuration.build("evaluator")
+    if elsewhere is not None:
+        return evaluator.run(elsewhere(evaluator))
     summary: Mapping[str, Any] = configuration.build("run")[-1]
     return summary
 
 
 @dataclass(frozen=True, slots=True)
-class _Film:
-    """A film to be predicted: its place in the folder, and how its file looks now."""
+class BatchFilm:
+    """A film to be predicted.
+
+    Attributes:
+        position: Its place in the folder, from 0.
+        item: Its file and its name.
+        stamp: How its file looks now.
+    """
 
     position: int
     item: Item
     stamp: Stamp
+
+
+Given: TypeAlias = tuple[BatchFilm, Outcome | None, Record]
+"""A film, how reading it ended (None where that was elsewhere), and its record."""
+
+
+class Elsewhere(Protocol):
+    """Predicts films in other processes or on other machines, in the place of `FilmStream`."""
+
+    retries: Collection[Reason]
+    """Refusals by an earlier run that do not hold here."""
+
+    def predict(
+        self, films: Sequence[BatchFilm], *, fingerprint: Mapping[str, str]
+    ) -> Iterator[Sequence[Given]]:
+        """Predict films; what is written of each stands in the output when its record is given.
+
+        Args:
+            films: What to predict.
+            fingerprint: What shapes a result, as the journal has it.
+
+        Yields:
+            Films with their records; every film once.
+        """
 
 
 class BatchPredictor:
@@ -172,8 +207,11 @@ class BatchPredictor:
             self.dicom.begin(about)
         return about
 
-    def run(self) -> Mapping[str, Any]:
+    def run(self, elsewhere: Elsewhere | None = None) -> Mapping[str, Any]:
         """Predict every film that has no prediction yet, then write everything.
+
+        Args:
+            elsewhere: What predicts; None predicts in this process.
 
         Returns:
             What stands in `summary.json`.
@@ -184,16 +222,16 @@ class BatchPredictor:
         at_once = self.engine.at_once > 1
         with locked(self.output) as lock, one_thread_an_operation(enabled=at_once):
             try:
-                return self._run(lock)
+                return self._run(lock, elsewhere)
             finally:
                 self.dataset.close()
 
-    def _run(self, lock: FolderLock) -> Mapping[str, Any]:
+    def _run(self, lock: FolderLock, elsewhere: Elsewhere | None) -> Mapping[str, Any]:
         started = time.monotonic()
         check_writable(self.output)
         about = self._about()
         films = [
-            _Film(position, item, Stamp.of(item))
+            BatchFilm(position, item, Stamp.of(item))
             for position, item in enumerate(self.dataset.collection.items)
         ]
         if self.dicom is not None:
@@ -201,22 +239,28 @@ class BatchPredictor:
             if self.dataset.shard is None and not self.dataset.is_elsewhere:
                 self.dicom.require_dicom(self.dataset.collection.items)
             self.dicom.begin(about)
+        shape = self.fingerprint(about)
         with output_errors():
             forget_part(self.output)
-            journal = self._open_journal(about)
+            journal = self._open_journal(shape)
         found = {film.position: journal.find(film.item, film.stamp) for film in films}
         kinds = (self.postprocessing.record, Refusal)
         records = {
             place: record
             for place, record in found.items()
-            if isinstance(record, kinds) and self._has_objects(record)
+            if isinstance(record, kinds) and self._stands(record, elsewhere)
         }
         todo = [film for film in films if film.position not in records]
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
         kept = ThumbnailFile(self.output, anew=not len(journal))
 
         reading = time.monotonic()
-        predicted = self._predict(todo, journal, lock=lock)
+        answers: Iterator[Sequence[Given]]
+        if elsewhere is None:
+            answers = self.stream().predict(lambda film: self.dataset.load(film.item), todo)
+        else:
+            answers = elsewhere.predict(todo, fingerprint=shape)
+        predicted = self._written(answers, journal, lock=lock)
         for film, prepared, record in progress(predicted, "predicting", total=len(todo)):
             records[film.position] = record
             if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
@@ -260,10 +304,11 @@ class BatchPredictor:
         with output_errors():
             write_part(part)
 
-    def _has_objects(self, record: Record) -> bool:
-        if self.dicom is None or isinstance(record, Refusal):
-            return True
-        return self.dicom.has(record.filename)
+    def _stands(self, record: Record, elsewhere: Elsewhere | None) -> bool:
+        """Whether a record of an earlier run is taken as it is."""
+        if isinstance(record, Refusal):
+            return elsewhere is None or record.reason not in elsewhere.retries
+        return self.dicom is None or self.dicom.has(record.filename)
 
     def _about(self) -> dict[str, object]:
         """Load weights and operating point and say what is used."""
@@ -282,9 +327,22 @@ class BatchPredictor:
         name = str(found.get(ENGINE, "")).partition(" ")[0]
         return name if name in list(EngineName) else None
 
-    def _open_journal(self, about: Mapping[str, object]) -> Journal:
+    def fingerprint(self, about: Mapping[str, object]) -> dict[str, str]:
+        """Name everything that shapes a result.
+
+        Args:
+            about: What `begin` returns.
+
+        Returns:
+            Short strings by name.
+
+        Raises:
+            RunError: If preprocessing or network cannot handle a test film.
+        """
         bundle = f"{about['bundle']} {about['bundle_version']}"
-        shape = fingerprint(self.dataset, engine=self.engine, about=about, bundle=bundle)
+        return fingerprint(self.dataset, engine=self.engine, about=about, bundle=bundle)
+
+    def _open_journal(self, shape: Mapping[str, str]) -> Journal:
         journal = Journal(self.output / JOURNAL_NAME, shape, restart=self.restart)
         if journal.changed:
             _log.warning(
@@ -295,11 +353,11 @@ class BatchPredictor:
             _log.warning("going on with an earlier run that handled %d films", len(journal))
         return journal
 
-    def _predict(
-        self, todo: Sequence[_Film], journal: Journal, *, lock: FolderLock
-    ) -> Iterator[Answer[_Film]]:
-        """Read and predict films, and hand them out once they stand in the journal."""
-        for answers in self.stream().predict(lambda film: self.dataset.load(film.item), todo):
+    def _written(
+        self, predicted: Iterable[Sequence[Given]], journal: Journal, *, lock: FolderLock
+    ) -> Iterator[Given]:
+        """Hand out answers once they stand in the journal."""
+        for answers in predicted:
             lock.require()
             with output_errors():
                 journal.add(Entry(film.item.frame, film.stamp, r) for film, _, r in answers)

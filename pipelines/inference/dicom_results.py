@@ -137,6 +137,19 @@ class DicomResults:
         if self.kinds:
             self._ledger.forget(filename)
 
+    def take(self, filenames: Iterable[str], folder: Path) -> None:
+        """Take over the objects of films that were predicted into another folder.
+
+        Args:
+            filenames: The films.
+            folder: Where.
+
+        Raises:
+            OSError: If a file is missing or cannot be written.
+        """
+        if self.kinds:
+            self._ledger.take(filenames, folder)
+
     def __call__(
         self,
         films: Sequence[PreparedFilm],

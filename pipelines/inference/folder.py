@@ -24,7 +24,9 @@ from pipelines.radiograph import Radiograph
 Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A chain that takes `{"image": path or radiograph, "frame": n}` and gives `image` as a tensor."""
 
-_FETCHED = ".fetched"
+FETCHED = ".fetched"
+"""Folder in an output for what is fetched from a store."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ class RadiographFolder:
     ) -> None:
         self._data = str(data).removeprefix("file://")
         self._exclude = None if exclude is None else Path(exclude)
-        self._stores: Mapping[str, ObjectStore] = {}
+        self._stores: dict[str, ObjectStore] = {}
         self.shard = None if shard is None else Shard.parse(shard)
         self.transform = transform
 
@@ -118,9 +120,9 @@ class RadiographFolder:
         """An empty folder for what is fetched; what a killed run left there is removed."""
         if self._exclude is None:
             return Path(tempfile.mkdtemp(prefix="plainfilm-"))
-        shutil.rmtree(self._exclude / _FETCHED, ignore_errors=True)
-        (self._exclude / _FETCHED).mkdir(parents=True)
-        return self._exclude / _FETCHED
+        shutil.rmtree(self._exclude / FETCHED, ignore_errors=True)
+        (self._exclude / FETCHED).mkdir(parents=True)
+        return self._exclude / FETCHED
 
     def release(self, film: PreparedFilm) -> None:
         """Remove what was fetched of a film, when nothing reads it any more."""
@@ -156,11 +158,19 @@ class RadiographFolder:
         path = self._scratch / uuid.uuid4().hex
         try:
             with guard_input():
-                self._stores[url.partition("://")[0]].fetch(url, path)
+                self._store(url.partition("://")[0]).fetch(url, path)
             return prepare(self.transform, path, item=replace(item, path=path))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+    def _store(self, scheme: str) -> ObjectStore:
+        """What opens URLs; where another process has listed them, it is opened here."""
+        if scheme not in self._stores:
+            store = ObjectStore(scheme)
+            store.open()
+            self._stores[scheme] = store
+        return self._stores[scheme]
 
     @cached_property
     def _own_output(self) -> Path | None:

@@ -98,6 +98,22 @@ class ObjectLedger:
         with self._lock:
             self._films.pop(filename, None)
 
+    def take(self, filenames: Iterable[str], folder: Path) -> None:
+        """Take over what another output folder has of some films; its files are linked.
+
+        Args:
+            filenames: The films.
+            folder: The other output folder.
+
+        Raises:
+            OSError: If a file is missing or cannot be written.
+        """
+        other = ObjectLedger(folder, self._made_by)
+        for film in filter(None, map(other.find, filenames)):
+            for each in film.objects:
+                link(folder / FOLDER / each.file, self.folder / each.file)
+            self.add(film.filename, (*film.objects, *film.missing))
+
     def adopt(self, films: Mapping[str, Path]) -> None:
         """Take over what other output folders have of films; their files are linked.
 

@@ -1,7 +1,10 @@
 """What trained weights are used for: `predict` and `export`."""
 
 import argparse
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipelines.collector import collector_paused
 from pipelines.errors import ConfigurationError, Reason
@@ -69,6 +72,17 @@ def _add_predict(verb: AddVerb) -> None:
         metavar="INDEX/COUNT",
         help="predict one of COUNT shares of the films, counted from 0, such as 3/16; see merge",
     )
+    parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="local, this process, or ray, the nodes of a Ray cluster; default: %(default)s",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of a Ray cluster that is there, or auto; without it Ray is started on this machine",
+    )
     add_ensemble(parser)
     add_overlay(parser)
     add_set(parser)
@@ -128,9 +142,9 @@ def predict(options: argparse.Namespace) -> ExitStatus:
             options, base=Kind.INFERENCE, overlays=options.overlay, find=find_model
         )
         source, output = _input(options.source), options.output
-        from pipelines.inference.batch import predict_folder
+        run = _executor(options)
 
-    summary = predict_folder(
+    summary = run(
         bundle,
         source,
         options.output,
@@ -143,6 +157,25 @@ def predict(options: argparse.Namespace) -> ExitStatus:
         output /= shard.folder
         say(f"shard {shard} is done; when all are: plainfilm merge {options.output}")
     return told(summary, output)
+
+
+def _executor(options: argparse.Namespace) -> Callable[..., Mapping[str, Any]]:
+    """Return what predicts: this process, or a Ray cluster.
+
+    Raises:
+        ConfigurationError: If an address is given to this process, or Ray is not installed.
+    """
+    if options.executor == "ray":
+        from pipelines.deploy.ray_batch.predict import predict_on_ray
+
+        return partial(predict_on_ray, given=options.bundle, address=options.address)
+    if options.address is not None:
+        raise ConfigurationError(
+            Reason.CONFIGURATION, "expected --executor ray beside --address, got none"
+        )
+    from pipelines.inference.batch import predict_folder
+
+    return predict_folder
 
 
 def _input(given: str) -> str | Path:

@@ -1,0 +1,1 @@
+"""Films predicted by many processes or machines of a Ray cluster."""
