@@ -6,8 +6,10 @@ import json
 import pytest
 from bundle_fixture import write_tiny_bundle
 from PIL import Image
+from process_fixture import context
 
 from pipelines.cli import main
+from pipelines.deploy.benchmark import contestants
 from pipelines.deploy.benchmark.contestants import Shape
 from pipelines.deploy.benchmark.rounds import as_text, measure, write
 
@@ -54,7 +56,9 @@ def test_engines_take_turns_and_are_compared_with_the_first(tmp_path):
     assert kept["machine"] in said
 
 
-def test_the_verb_measures_engines_in_processes_of_their_own(tmp_path, capsys):
+def test_the_verb_measures_engines_in_processes_of_their_own(tmp_path, capsys, monkeypatch):
+    # Forked from what has been imported: started anew, each imports PyTorch for some seconds.
+    monkeypatch.setattr(contestants, "get_context", lambda _: context)
     bundle = write_tiny_bundle(tmp_path / "tiny")
     given = ["benchmark", str(bundle.root), "--engines", "openvino", "--rounds", "1"]
     assert main([*given, "--batch", "2", "--film-size", "32", "--output", str(tmp_path / "b")]) == 0

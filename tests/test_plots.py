@@ -30,9 +30,9 @@ def colours(path):
     with Image.open(path) as image:
         image.load()
         assert image.format == "PNG"
-        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        counted = image.convert("RGB").getcolors(image.width * image.height)
     assert not list(path.parent.glob(".writing-*"))
-    return {tuple(c) for c in np.unique(pixels, axis=0).tolist()}
+    return {colour for _, colour in counted}
 
 
 def rgb(colour):
