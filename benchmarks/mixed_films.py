@@ -5,15 +5,18 @@ JPEG, files that are cut, damaged, hostile, or no films at all. Beside them stan
 films in each form that films come in, and real ones of `pydicom-data`.
 """
 
+import itertools
 import shutil
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.uid import UID
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 LARGEST_BYTES = 500_000
@@ -35,11 +38,19 @@ def write_corpus(folder: Path, kinds: Sequence[str], *, largest: int = LARGEST_B
     """
     if str(TESTS) not in sys.path:
         sys.path.insert(0, str(TESTS))
-    from corpus import dicom_cases, raster_cases, volume_cases
+    from corpus import dicom_cases, dicom_films, raster_cases, volume_cases
 
+    numbers = itertools.count(1)
+    # The same files each time: a try that fails is made again from its number.
+    same = mock.patch.object(
+        dicom_films, "generate_uid", side_effect=lambda: UID(f"2.25.{next(numbers)}")
+    )
     modules = {"dicom": dicom_cases, "raster": raster_cases, "volume": volume_cases}
     written = []
-    with warnings.catch_warnings(action="ignore"):  # what writes broken files warns of what it does
+    with (
+        same,
+        warnings.catch_warnings(action="ignore"),
+    ):  # what writes broken files warns of what it does
         for kind in kinds:
             for case in modules[kind].cases():
                 path = folder / f"{kind}_{case.filename}"

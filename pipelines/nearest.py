@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 200
+"""Characters of a name that somebody has typed; comparing longer ones takes long."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was most likely meant to be, or None when none is close.
@@ -13,7 +16,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         >>> nearest("device", ["max_epochs"]) is None
         True
     """
-    spelled = {each.casefold(): each for each in reversed(list(known))}
+    if len(name) > _LONGEST:
+        return None
+    spelled = {each.casefold(): each for each in reversed(list(known)) if len(each) <= _LONGEST}
     close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     return spelled[close[0]] if close else None
 

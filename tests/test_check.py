@@ -282,6 +282,27 @@ def test_one_mistake_is_one_problem(bundle, what):
     assert len(str(problems[0]).splitlines()) == 1
 
 
+def test_thousands_of_mistakes_are_said_in_part(bundle):
+    path = bundle.configs / "train.json"
+    content = json.loads(path.read_text())
+    content["network_def"] |= {f"k{n}": f"@nosuch{n}" for n in range(1500)}
+    path.write_text(json.dumps(content))
+    problems = check_bundle(bundle)
+    assert 100 < len(problems) <= 300
+    assert {each.file for each in problems} == {"configs/train.json"}
+
+
+def test_a_circle_longer_than_python_calls_itself_is_found(bundle):
+    path = bundle.configs / "train.json"
+    content = json.loads(path.read_text())
+    content |= {f"k{n}": f"@k{(n + 1) % 3000}" for n in range(3000)}
+    path.write_text(json.dumps(content))
+    (problem,) = check_bundle(bundle)
+    assert "a circle of references: @k" in problem.message
+    assert problem.message.endswith("…")
+    assert len(problem.message) < 300
+
+
 def test_all_mistakes_are_said_at_once(bundle):
     plant(bundle, "train.json", right='"max_epochs"', wrong='"max_epoch"')
     plant(bundle, "train.json", right="DenseNet121", wrong="DenseNte121")

@@ -81,3 +81,10 @@ def test_any_text_gets_an_answer(text):
     if message is None:
         tree = ast.parse(text.replace("@", "").replace("#", "").replace("::", "_").strip() or "0")
         assert sum(isinstance(node, ast.Call) for node in ast.walk(tree)) <= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["$\0", "$\ud800", "$" + "-" * 400 + "1", "$" + "-" * 90_000 + "1", "$" + "a." * 9000]
+)
+def test_what_no_parser_takes_gets_an_answer(sources, text):
+    assert check_expression(text, sources)

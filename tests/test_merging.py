@@ -107,3 +107,14 @@ def test_nearest_id():
     assert nearest_id(config, "max_epochs") == "train::trainer::max_epochs"
     assert nearest_id(config, "datasetdir") == "dataset_dir"
     assert nearest_id(config, "qqq") is None
+
+
+@pytest.mark.parametrize("index", ["²", "٣", "9" * 5000, "-1", "3", ""])
+def test_what_is_no_index_finds_nothing_in_a_list(index):
+    config = {"a": [1, 2, 3]}
+    key = f"a::{index}"
+    assert look_up(config, key) is None
+    assert not exists(config, key)
+    with pytest.raises(ConfigurationError, match="nothing to set"):
+        set_value(config, key, 0)
+    assert config == {"a": [1, 2, 3]}

@@ -1,6 +1,7 @@
 """Configuration files are read with their lines, and what JSON and YAML do in silence is said."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -113,3 +114,40 @@ def test_file_that_is_no_text(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     (problem,) = read_document(tmp_path / "a.json", "a.json").problems
     assert "UTF-8" in problem.message
+
+
+@pytest.mark.parametrize("levels", [150, 100_000])
+@pytest.mark.parametrize("name", ["a.json", "a.yaml"])
+def test_nesting_beyond_any_use_is_a_problem(tmp_path, name, levels):
+    deep = "[" * levels + "]" * levels if name == "a.json" or levels < 1000 else "[" * levels
+    document = read(tmp_path, name, '{"a": ' + deep + "}")
+    (problem,) = document.problems
+    assert "at most 100 levels" in problem.message
+    assert document.content == {}
+
+
+def test_a_yaml_file_that_holds_itself_or_more_than_memory_is_a_problem(tmp_path):
+    lines = ["a: &a [x, x, x, x, x, x, x, x]"]
+    for one, next_one in pairwise("abcdefgh"):
+        lines.append(f"{next_one}: &{next_one} [{', '.join([f'*{one}'] * 8)}]")
+    for text in ("\n".join(lines), "a: &a [*a]", "a: &a\n  b: *a\n"):
+        document = read(tmp_path, "a.yaml", text)
+        (problem,) = document.problems
+        assert "at most 100000 values, aliases counted" in problem.message
+        assert document.content == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["!!int x", "!!float x", "!!bool x", "!!timestamp x", "2020-99-99", "!!python/name:os.x", "\a"],
+)
+def test_values_that_yaml_cannot_make_are_a_problem(tmp_path, value):
+    problems = read(tmp_path, "a.yaml", f"a: {value}\n").problems
+    assert "no valid YAML" in problems[-1].message
+
+
+def test_many_keys_take_no_longer_each(tmp_path):
+    content = {f"k{number}": number for number in range(30_000)}
+    document = read(tmp_path, "a.json", json.dumps(content))
+    assert document.problems == []
+    assert document.content == content

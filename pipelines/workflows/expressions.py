@@ -14,6 +14,9 @@ from pipelines.workflows.signatures import signature_of
 from pipelines.workflows.sources import Missing, Sources
 
 MOST_CHARACTERS = 60
+_MOST_PARSED = 500
+"""Characters of what is looked into, to say more of it than that it is too long: Python's parser
+calls itself for each bracket and sign."""
 
 _MODULES = {"torch": "torch", "monai": "monai", "np": "numpy", "numpy": "numpy"}
 _FUNCTIONS = frozenset({"int", "float", "str", "bool", "len", "list", "tuple", "dict"})
@@ -64,10 +67,13 @@ def check_expression(text: str, sources: Sources) -> str | None:
         >>> check_expression("$[x for x in @data]", Sources()).partition(";")[0]
         'a $ expression may not hold a comprehension'
     """
+    too_long = f"expected at most {MOST_CHARACTERS} characters, got {len(text)}; {_REMEDY}"
+    if len(text) > _MOST_PARSED:
+        return too_long
     code = without_references(text[1:], _REFERENCE).strip()
     try:
         tree = ast.parse(code, mode="eval")
-    except SyntaxError:
+    except (SyntaxError, ValueError):  # a ValueError for characters that no source may hold
         held = (
             "an import" if code.startswith(("import ", "from ")) else "anything but an expression"
         )
@@ -76,7 +82,7 @@ def check_expression(text: str, sources: Sources) -> str | None:
     if said:
         return f"a $ expression may not hold {said}; {_REMEDY}"
     if len(text) > MOST_CHARACTERS:
-        return f"expected at most {MOST_CHARACTERS} characters, got {len(text)}; {_REMEDY}"
+        return too_long
     return next(_unknown_names(tree, sources), None)
 
 

@@ -15,6 +15,9 @@ from pipelines.workflows.reading import SEPARATOR, normal_id
 Placed: TypeAlias = Sequence[tuple[str, object]]
 """Ids and values of a configuration, outermost first."""
 
+_MOST_DIGITS = 9
+"""Of an index."""
+
 
 def merge_key(config: dict[str, object], key: str, value: object) -> None:
     """Merge one top-level key of a later file into `config`.
@@ -48,8 +51,8 @@ def set_value(config: dict[str, object], key: str, value: object) -> None:
     parent = look_up(config, parent_id) if parent_id else config
     if isinstance(parent, dict):
         parent[last] = copy.deepcopy(value)
-    elif isinstance(parent, list) and last.isdigit() and int(last) < len(parent):
-        parent[int(last)] = copy.deepcopy(value)
+    elif isinstance(parent, list) and (at := _index(last, parent)) is not None:
+        parent[at] = copy.deepcopy(value)
     else:
         raise ConfigurationError(Reason.CONFIGURATION, f"nothing to set '{normal_id(key)}' in")
 
@@ -59,8 +62,8 @@ def look_up(config: object, key: str) -> object:
     for part in normal_id(key).split(SEPARATOR):
         if isinstance(config, Mapping):
             config = config.get(part)
-        elif isinstance(config, list) and part.isdigit() and int(part) < len(config):
-            config = config[int(part)]
+        elif isinstance(config, list) and (at := _index(part, config)) is not None:
+            config = config[at]
         else:
             return None
     return config
@@ -71,8 +74,16 @@ def exists(config: object, key: str) -> bool:
     parent_id, _, last = normal_id(key).rpartition(SEPARATOR)
     parent = look_up(config, parent_id) if parent_id else config
     if isinstance(parent, list):
-        return last.isdigit() and int(last) < len(parent)
+        return _index(last, parent) is not None
     return isinstance(parent, Mapping) and last in parent
+
+
+def _index(part: str, items: Sequence[object]) -> int | None:
+    """Return the place in a list that a part of an id names; None if it names none."""
+    # `²` is a digit that is no number, and Python refuses to read very long ones.
+    if not (part.isascii() and part.isdigit()) or len(part) > _MOST_DIGITS:
+        return None
+    return int(part) if int(part) < len(items) else None
 
 
 def first_missing(config: object, key: str) -> str | None:

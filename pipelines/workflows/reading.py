@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pipelines.workflows.problem import Problem
 
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     import yaml
 
 SEPARATOR = "::"
+
+MOST_LEVELS = 100
+"""How deep a file may nest: whatever goes through it, here and in MONAI, calls itself for each."""
+
+MOST_VALUES = 100_000
+"""Values in a YAML file, with what an alias stands for counted each time: ten lines can hold more
+than any memory."""
 
 _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],\n]')
@@ -82,8 +89,18 @@ def _read_json(text: str, document: Document) -> object:
         said = getattr(error, "msg", str(error))
         document.problems.append(Problem(document.file, "", f"no valid JSON: {said}", line))
         return None
-    _find_json_lines(text, document)
+    except RecursionError:
+        _refuse_levels(document)
+        return None
+    if _find_json_lines(text, document) > MOST_LEVELS:
+        _refuse_levels(document)
+        return None
     return content
+
+
+def _refuse_levels(document: Document) -> None:
+    message = f"expected at most {MOST_LEVELS} levels of objects and lists inside each other"
+    document.problems.append(Problem(document.file, "", f"{message}, got more"))
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -121,10 +138,13 @@ class _Level:
         self.expects_key = self.keys is not None
 
 
-def _find_json_lines(text: str, document: Document) -> None:
-    """Note the line of every key in valid JSON, and name keys given twice."""
+def _find_json_lines(text: str, document: Document) -> int:
+    """Note the line of every key in valid JSON, and name keys given twice; return how deep it is.
+
+    Nothing is noted of what lies deeper than may be.
+    """
     levels: list[_Level] = []
-    line = 1
+    line, deepest = 1, 0
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token == "\n":
@@ -133,6 +153,9 @@ def _find_json_lines(text: str, document: Document) -> None:
             place = levels[-1].child_id() if levels else ""
             document.lines.setdefault(place, line)
             levels.append(_Level(place, set() if token == "{" else None))
+            deepest = max(deepest, len(levels))
+            if deepest > MOST_LEVELS:
+                break
         elif token in "}]":
             levels.pop()
         elif token == ",":
@@ -140,6 +163,7 @@ def _find_json_lines(text: str, document: Document) -> None:
         elif levels and levels[-1].keys is not None and levels[-1].expects_key:
             key = json.loads(token) if "\\" in token else token[1:-1]
             _note_key(key, levels[-1], line, document)
+    return deepest
 
 
 def _note_key(key: str, level: _Level, line: int, document: Document) -> None:
@@ -149,28 +173,64 @@ def _note_key(key: str, level: _Level, line: int, document: Document) -> None:
         document.problems.append(
             Problem(document.file, place, "the key is given twice; only the last one counts", line)
         )
-    level.keys = (level.keys or set()) | {key}
+    if level.keys is not None:
+        level.keys.add(key)
     document.lines[place] = line
 
 
 def _read_yaml(text: str, document: Document) -> object:
     import yaml
 
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return {}
+        extent = _extent(node, {})
+        if extent.levels > MOST_LEVELS:
+            _refuse_levels(document)
+            return None
+        if extent.values > MOST_VALUES:
+            message = f"expected at most {MOST_VALUES} values, aliases counted, got more"
+            document.problems.append(Problem(document.file, "", message))
+            return None
         _find_yaml_traps(node, "", document)
         return loader.construct_document(node)
-    except yaml.YAMLError as error:
+    except RecursionError:
+        _refuse_levels(document)
+    # Beside its own errors PyYAML lets through what its constructors meet in a value: ValueError,
+    # KeyError, AttributeError and more.
+    except Exception as error:  # noqa: BLE001
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or "cannot be parsed"
         line = mark.line + 1 if mark else None
         document.problems.append(Problem(document.file, "", f"no valid YAML: {said}", line))
-        return None
-    finally:
-        loader.dispose()
+    return None
+
+
+class _Extent(NamedTuple):
+    """How much a node of YAML holds: values, with aliases followed, and levels."""
+
+    values: int
+    levels: int
+
+
+_ENDLESS = _Extent(MOST_VALUES + 1, 0)
+"""What holds itself."""
+
+
+def _extent(node: "yaml.Node", known: dict[int, _Extent]) -> _Extent:
+    """Measure a node and what is in it, each node once."""
+    if id(node) not in known:
+        known[id(node)] = _ENDLESS  # for an alias inside it
+        inner = [
+            _extent(each, known)
+            for child in (node.value if isinstance(node.value, list) else ())
+            for each in (child if isinstance(child, tuple) else (child,))
+        ]
+        values = min(1 + sum(each.values for each in inner), MOST_VALUES + 1)
+        known[id(node)] = _Extent(values, 1 + max((each.levels for each in inner), default=0))
+    return known[id(node)]
 
 
 def _find_yaml_traps(node: "yaml.Node", place: str, document: Document) -> None:

@@ -10,6 +10,10 @@ from pipelines.workflows.reading import SEPARATOR
 
 _REFERENCE = re.compile(r"@\w*(?:::\w*)*")
 _RELATIVE = re.compile(r"([@%])((?:::)+)")
+_MOST_PARSED = 500
+"""Characters of what Python's parser is given, which calls itself for each bracket."""
+_MOST_SHOWN = 20
+"""Ids of a circle."""
 _FILE_MACRO = re.compile(r"\.(json|ya?ml)\b", re.IGNORECASE)
 
 
@@ -117,7 +121,7 @@ def _misread(place: str, value: str) -> Iterator[Complaint]:
 
 def _continues(rest: str) -> bool:
     """Whether what stands behind a reference makes an expression of it; a path does not."""
-    if rest.startswith("/"):
+    if rest.startswith("/") or len(rest) > _MOST_PARSED:
         return False
     try:
         ast.parse(f"x{rest}", mode="eval")
@@ -146,9 +150,10 @@ def _check_circles(
     """Find ids that need themselves: MONAI would raise when it builds the first of them."""
     done: set[str] = set()
     for start in _reached(config, needs):
-        circle = _circle_from(start, needs, done, [])
+        circle = _circle_from(start, needs, done)
         if circle:
-            chain = " -> ".join(f"@{each}" for each in circle)
+            shown = circle if len(circle) <= _MOST_SHOWN else [*circle[:_MOST_SHOWN], "…"]
+            chain = " -> ".join(each if each == "…" else f"@{each}" for each in shown)
             yield Complaint(circle[0], f"a circle of references: {chain}")
             return
 
@@ -165,16 +170,18 @@ def _reached(config: Mapping[str, object], needs: Mapping[str, list[str]]) -> li
     return list(reached)
 
 
-def _circle_from(
-    start: str, needs: Mapping[str, list[str]], done: set[str], path: list[str]
-) -> list[str]:
-    if start in path:
-        return [*path[path.index(start) :], start]
-    if start in done:
-        return []
-    for target in needs.get(start, ()):
-        circle = _circle_from(target, needs, done, [*path, start])
-        if circle:
-            return circle
-    done.add(start)
+def _circle_from(start: str, needs: Mapping[str, list[str]], done: set[str]) -> list[str]:
+    """Follow needs from an id until one comes back; without calling itself, for long chains."""
+    path = {} if start in done else {start: iter(needs.get(start, ()))}
+    while path:
+        last = next(reversed(path))
+        target = next(path[last], None)
+        if target is None:
+            done.add(last)
+            del path[last]
+        elif target in path:
+            names = [*path]
+            return [*names[names.index(target) :], target]
+        elif target not in done:
+            path[target] = iter(needs.get(target, ()))
     return []
