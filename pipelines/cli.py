@@ -14,6 +14,8 @@ import pipelines
 from pipelines.errors import ConfigurationError, DatasetError, Reason
 from pipelines.nearest import did_you_mean, right_names
 from pipelines.refusal_text import keep_refusal, refusal_text, root_cause, speaks_for_itself
+from pipelines.told_to_end import STATUS as TOLD_TO_END
+from pipelines.told_to_end import ends_when_told
 from pipelines.verbs import (
     data,
     folds,
@@ -49,11 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args:
         arguments: What stands behind the program's name; by default that of this process.
+
+    Raises:
+        SystemExit: If the process was told to end by SIGTERM, and by `--help`.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options = _parse(given)
-        status: ExitStatus = options.run(options)
+        with ends_when_told():
+            status: ExitStatus = options.run(options)
+    except SystemExit as end:
+        if end.code == TOLD_TO_END and speaks_for_itself():
+            _say(f"told to end; {_how_to_go_on(given)}")
+        raise
     except KeyboardInterrupt:
         if speaks_for_itself():
             _say(f"stopped; {_how_to_go_on(given)}")

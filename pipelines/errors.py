@@ -60,6 +60,7 @@ class Reason(StrEnum):
     OUTPUT_UNWRITABLE = "output_unwritable"
     OUTPUT_IN_USE = "output_in_use"
     PARTS_MISMATCH = "parts_mismatch"
+    OUT_OF_MEMORY = "out_of_memory"
     NOT_FINITE = "not_finite"
     PROCESS_LOST = "process_lost"
     INTERNAL = "internal"
@@ -155,6 +156,12 @@ def refusal_of(error: BaseException) -> PlainfilmError:
         return known
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, MemoryError):
+        return InputError(
+            Reason.OUT_OF_MEMORY,
+            "expected room in memory for this film, got none; make room, or read fewer at a time "
+            "(reader.threads in prediction), then give the same command again",
+        )
     return InputError(
         Reason.INTERNAL,
         f"expected a film that can be read and prepared, got {type(error).__name__}; "

@@ -5,38 +5,43 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipelines.unfinished import begin_file
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, it takes the place of `path`.
 
-    The temporary name starts with a dot and is removed when the block raises. Parent folders are
-    made as needed. After a power cut either the old or the new content stands, never a part.
+    The temporary name starts with a dot and is removed when the block raises; what a killed process
+    left of `path` is removed by the next one that writes it. Parent folders are made as needed.
+    After a power cut either the old or the new content stands, never a part.
 
     Args:
         path: Where the finished file shall stand.
+        mode: Who may do what with it, whatever the umask; until then nobody but its owner.
 
     Yields:
         The path to write to; it has the suffix of `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    handle, temporary = begin_file(path)
+    done = False
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
+        done = True
     finally:
-        temporary.unlink(missing_ok=True)
+        if not done:  # else the name may be another writer's by now
+            temporary.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

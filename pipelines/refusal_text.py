@@ -3,10 +3,13 @@
 Where a process was started for another one that speaks for it, the line is kept in a file.
 """
 
+import errno
 import os
+import re
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +27,8 @@ from pipelines.files import read_json_object, write_json
 
 _LONGEST = 160
 _BUNDLE_PROGRAM = "monai.bundle.__main__"
+_NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_WORKER_GONE = re.compile(r"DataLoader worker \(pid")
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -31,7 +36,32 @@ def root_cause(error: BaseException) -> BaseException:
     chain = [error]
     while (earlier := chain[-1].__cause__ or chain[-1].__context__) and earlier not in chain:
         chain.append(earlier)
-    return refusal_behind(error) or chain[-1]
+    return refusal_behind(error) or _of_the_machine(chain) or chain[-1]
+
+
+def _of_the_machine(chain: Sequence[BaseException]) -> RunError | None:
+    """Say of an error that nothing is wrong but room: on the disk, or in memory."""
+    last = chain[-1]
+    if isinstance(last, OSError) and last.errno in _NOT_WRITABLE:
+        return RunError(
+            Reason.OUTPUT_UNWRITABLE,
+            f"expected a place that can be written, got {last.strerror!r}; make room or name "
+            "another place, then give the same command again",
+        )
+    if any(_WORKER_GONE.match(str(each)) for each in chain):
+        return RunError(
+            Reason.OUT_OF_MEMORY,
+            "expected the processes that prepare films to live, one was killed, as the system does "
+            "when memory runs out; lower num_workers or batch_size, then give the same command "
+            "again",
+        )
+    if isinstance(last, MemoryError):
+        return RunError(
+            Reason.OUT_OF_MEMORY,
+            f"expected room in memory, got none{_place(last)}; make room or lower batch_size, then "
+            "give the same command again",
+        )
+    return None
 
 
 def refusal_text(cause: BaseException, *, traced: bool = False) -> str:

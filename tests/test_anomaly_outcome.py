@@ -14,7 +14,7 @@ from pipelines.errors import ConfigurationError, RunError
 from pipelines.evaluation.anomaly_point import AnomalyPoint, clahe_of, clip_limit_of
 from pipelines.networks.autoencoder import build_autoencoder
 from pipelines.networks.full_precision import FullPrecisionInferer
-from pipelines.training.checkpoints import save_state
+from pipelines.training.checkpoint_files import write_best
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import build_evaluator
 from pipelines.training.metrics import build_metric
@@ -65,7 +65,7 @@ def outcome_of(folder, output, *, normal_classes=("not fractured",), **options):
 
 def finished(outcome):
     outcome.check_settings()
-    save_state(outcome.evaluator.network, outcome.folder / "checkpoints" / "best.pt")
+    write_best(outcome.folder / "checkpoints", outcome.evaluator.network.state_dict())
     (outcome.folder / "log.csv").write_text("epoch,train_loss,val_psnr\n1,0.5,10\n2,0.4,11\n")
     outcome.finish()
     return outcome

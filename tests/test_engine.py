@@ -26,6 +26,7 @@ from pipelines.networks.device import usable_cores
 from pipelines.networks.full_precision import FullPrecisionInferer, needs_full_precision
 from pipelines.networks.runtimes import onnx_file
 from pipelines.networks.runtimes.definition import definition
+from pipelines.unfinished import held_folder
 
 ENGINES = ("torch", "onnxruntime", "openvino")
 CONVERTED = ("onnxruntime", "openvino")
@@ -172,12 +173,22 @@ def test_what_was_not_used_for_longest_is_forgotten_first(empty_cache, monkeypat
     assert sorted(path.name[0] for path in empty_cache.glob("*.onnx")) == ["a", "c"]
 
 
-def test_what_a_killed_conversion_left_behind_is_removed_after_a_day(empty_cache):
-    for name, age in ((".converting-old", 90_000), (".converting-new", 10)):
-        (empty_cache / name).mkdir(parents=True)
-        os.utime(empty_cache / name, (time.time() - age,) * 2)
-    engine_cache.converted("a", lambda each: each.write_text("a"))
-    assert [path.name for path in empty_cache.glob(".converting-*")] == [".converting-new"]
+def test_what_a_killed_conversion_left_behind_is_removed_and_no_other(empty_cache):
+    (empty_cache / ".converting-old").mkdir(parents=True)
+    with held_folder(empty_cache, ".converting-x") as other:
+        engine_cache.converted("a", lambda each: each.write_text("a"))
+        assert [path.name for path in empty_cache.glob(".converting-*")] == [other.name]
+
+
+def test_a_network_is_kept_though_the_clock_was_set_back(empty_cache, monkeypatch):
+    monkeypatch.setattr(engine_cache, "_MOST_KEPT", 2)
+    later = time.time() + 1_000_000
+    for key in ("a", "b"):
+        os.utime(
+            engine_cache.converted(key, lambda each, key=key: each.write_text(key)), (later,) * 2
+        )
+    assert engine_cache.converted("c", lambda each: each.write_text("c")).read_text() == "c"
+    assert len(list(empty_cache.glob("*.onnx"))) == 2
 
 
 def test_auto_takes_the_quickest_that_answers_like_torch(folder, empty_cache, monkeypatch, caplog):

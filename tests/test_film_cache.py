@@ -1,7 +1,9 @@
 """Films kept on disk are those of these files and this chain, and of nothing else."""
 
+import errno
 import os
 
+import numpy as np
 import pytest
 import torch
 from monai.transforms import Compose
@@ -9,6 +11,7 @@ from training_fixture import chain, write_films
 
 from pipelines.errors import ConfigurationError, DatasetError
 from pipelines.training.dataset import RadiographDataset
+from pipelines.training.film_cache import FilmCache
 from pipelines.training.sampling import Draw
 from pipelines.transforms.geometry import ResizeSquared
 from pipelines.transforms.intensity import Standardised
@@ -85,8 +88,56 @@ def test_an_interrupted_reading_is_not_taken_for_a_whole_one(films, tmp_path):
     broken = [*films[:5], {**films[5], "image": films[5]["image"] + ".missing"}]
     with pytest.raises(DatasetError):
         opened(broken, tmp_path / "cache")
-    (folder,) = (tmp_path / "cache").iterdir()
-    assert not (folder / "complete.json").exists()
+    assert not folders(tmp_path / "cache")
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("image.npy", flip_a_bit),
+        ("image.npy", lambda path: os.truncate(path, path.stat().st_size // 2)),
+        ("image.npy", lambda path: path.unlink()),
+        ("complete.json", lambda path: path.write_text("{}")),
+        ("complete.json", lambda path: os.truncate(path, 7)),
+    ],
+    ids=["a bit", "half of it", "missing", "nothing told", "half told"],
+)
+def test_damaged_films_are_prepared_anew(films, tmp_path, name, damage):
+    cache = tmp_path / "cache"
+    whole = [opened(films, cache)[Draw(place, 3)]["image"] for place in range(6)]
+    (folder,) = cache.iterdir()
+    damage(folder / name)
+    again = opened(films, cache)
+    assert all(torch.equal(again[Draw(place, 3)]["image"], whole[place]) for place in range(6))
+    assert folders(cache) == [folder.name]
+
+
+def test_two_runs_fill_one_cache(films, tmp_path):
+    cache = tmp_path / "cache"
+    first = {"image": np.ones((1, 4, 4), np.uint16)}
+    slow, quick = (FilmCache(cache, films, []) for _ in range(2))
+    arrays = [each.create(first, 2) for each in (slow, quick)]
+    for place, each in enumerate((quick, slow)):
+        arrays[1 - place]["image"][:] = 1
+        each.complete(arrays[1 - place])
+    assert folders(cache) == [slow.folder.name]
+    assert all((each["image"] == 1).all() for each in (*arrays, slow.find(first)))
+
+
+def test_a_full_disk_is_refused_before_films_are_written(films, tmp_path, monkeypatch):
+    def no_room(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        opened(films, tmp_path / "cache")
+    assert not folders(tmp_path / "cache")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(films, tmp_path):

@@ -26,6 +26,8 @@ LAYERS = (
         "refusal_text",
         "table_cells",
         "text_table",
+        "told_to_end",
+        "unfinished",
     },
     {"ingest"},
     {"datasets", "transforms"},

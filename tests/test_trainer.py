@@ -1,8 +1,10 @@
 import logging
+import zipfile
 from functools import partial
 
 import pytest
 import torch
+from ignite.engine import Events
 from training_fixture import small_run, write_films
 from training_fixture import small_run as made_run
 
@@ -123,6 +125,52 @@ def test_checkpoint_of_another_network_is_refused(films, tmp_path):
     other.network[-1] = torch.nn.Linear(8 * 16, 2)
     with pytest.raises(RunError, match=r"checkpoint of this network and optimizer in last.pt"):
         other.run()
+
+
+def flip_a_bit(path):
+    """Change weights: a bit of the first tensor, which PyTorch alone would load in silence."""
+    with zipfile.ZipFile(path) as archive:
+        data = archive.read(next(name for name in archive.namelist() if name.endswith("data/0")))
+    content = bytearray(path.read_bytes())
+    content[content.index(data)] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, empty, cut])
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["last.pt"], "Going on after epoch 2 of 4"),
+        (["best.pt"], "Going on after epoch 3 of 4"),
+        (["last.pt", "before.pt"], "training begins anew"),
+    ],
+)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    names, says, damage, films, tmp_path, caplog
+):
+    whole, _ = small_run(films, tmp_path / "whole", max_epochs=4)
+    whole.run()
+    begun, _ = small_run(films, tmp_path / "cut", max_epochs=4)
+    begun.add_event_handler(Events.EPOCH_STARTED(once=4), lambda engine: engine.terminate())
+    begun.run()
+    for name in names:
+        damage(tmp_path / "cut/checkpoints" / name)
+    with caplog.at_level(logging.INFO):
+        again, _ = small_run(films, tmp_path / "cut", max_epochs=4)
+        again.run()
+    assert says in caplog.text
+    for name in ("last.pt", "best.pt"):
+        one, two = (torch.load(tmp_path / run / "checkpoints" / name) for run in ("whole", "cut"))
+        one, two = (each.get("network", each) for each in (one, two))
+        assert states_equal(one, two), name
 
 
 def test_early_stopping_ends_a_run_and_its_continuation(films, tmp_path):

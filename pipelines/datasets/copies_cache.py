@@ -51,8 +51,10 @@ def keep(paths: Sequence[Path], films: Sequence[SurveyedFilm], near: Sequence[In
     with suppress(OSError):
         file = _file(paths)
         write_json(file, {"films": told, "near": [list(pair) for pair in near]})
-        kept = sorted(file.parent.glob("*.json"), key=lambda each: each.stat().st_mtime_ns)
-        for old in kept[:-MOST]:
+        # The new one stays, whatever the clock says of it.
+        others = [each for each in file.parent.glob("*.json") if each != file]
+        others.sort(key=lambda each: each.stat().st_mtime_ns)
+        for old in others[: max(0, len(others) + 1 - MOST)]:
             old.unlink(missing_ok=True)
 
 

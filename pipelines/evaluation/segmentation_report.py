@@ -1,7 +1,6 @@
 """The evaluation of a segmentation becomes files: tables for programs, pictures for people."""
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from pipelines.evaluation.subgroups import measure_subgroups, write_subgroups
 from pipelines.evaluation.trained_on import SplitFacts
 from pipelines.files import write_csv, write_json
 from pipelines.table_cells import table_filename, table_number
+from pipelines.unfinished import held_folder
 
 _LOWEST = 4
 _WORST = 5
@@ -69,13 +69,13 @@ def evaluate_segmentation(
     output_dir.mkdir(parents=True, exist_ok=True)
     # Which films are worst, and which one is median, shows at the end, when they are gone: all are
     # drawn, on disk, and those that matter are kept.
-    with tempfile.TemporaryDirectory(prefix=".drawing-", dir=output_dir) as folder:
+    with held_folder(output_dir, ".drawing-") as folder:
         for number, film in enumerate(films):
             measured.append(measure_film(film, classes=classes, tolerance=allowed))
             caption = _caption(measured[-1], classes)
-            draw_case(Path(folder) / f"{number}.png", film, caption=caption)
+            draw_case(folder / f"{number}.png", film, caption=caption)
         cases = gather_cases(measured, classes=classes, tolerance=allowed)
-        _keep_pictures(Path(folder), output_dir / "cases", cases=cases)
+        _keep_pictures(folder, output_dir / "cases", cases=cases)
     evaluation = replace(
         evaluate_cases(cases, split=split, seed=seed),
         facts=facts or SplitFacts(),

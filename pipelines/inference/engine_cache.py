@@ -5,21 +5,18 @@ may be removed at any time.
 """
 
 import os
-import shutil
 import stat
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.files import read_json_object, sha256, write_json
+from pipelines.unfinished import held_folder, scratch_until_end
 
 _MOST_KEPT = 32
 _WORK = ".converting-"
-_LEFT_BEHIND_SECONDS = 86_400
 _SUFFIX = ".onnx"
 
 
@@ -52,7 +49,7 @@ def remember(key: str, choice: Mapping[str, Any]) -> None:
     if folder is not None:
         with suppress(OSError):
             write_json(folder / f"{key}.json", choice)
-            _forget_oldest(folder, ".json")
+            _forget_oldest(folder, new=folder / f"{key}.json")
 
 
 def remembered(key: str) -> dict[str, Any]:
@@ -87,29 +84,23 @@ def _kept(folder: Path, key: str) -> Path | None:
 
 
 def _keep(folder: Path, key: str, write: Callable[[Path], None]) -> Path:
-    with TemporaryDirectory(prefix=_WORK, dir=folder) as work:
-        made = Path(work) / f"network{_SUFFIX}"
+    with held_folder(folder, _WORK) as work:
+        made = work / f"network{_SUFFIX}"
         write(made)
         path = folder / f"{key}-{sha256(made)}{_SUFFIX}"
         made.replace(path)
-    _forget_oldest(folder, _SUFFIX)
+    _forget_oldest(folder, new=path)
     return path
 
 
-def _forget_oldest(folder: Path, suffix: str) -> None:
-    kept = sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime_ns)
-    for path in kept[:-_MOST_KEPT]:
+def _forget_oldest(folder: Path, *, new: Path) -> None:
+    """Remove what was not used for longest, never the new one, whatever the clock says of it."""
+    others = [path for path in folder.glob(f"*{new.suffix}") if path != new]
+    others.sort(key=lambda path: path.stat().st_mtime_ns)
+    for path in others[: max(0, len(others) + 1 - _MOST_KEPT)]:
         path.unlink(missing_ok=True)
-    for work in folder.glob(f"{_WORK}*"):  # of a process that was killed
-        if time.time() - work.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 @cache
 def _temporary_folder() -> Path:
-    folder = TemporaryDirectory(prefix="plainfilm-")
-    _FOLDERS.append(folder)  # it goes when this process ends
-    return Path(folder.name)
-
-
-_FOLDERS: list[TemporaryDirectory[str]] = []
+    return scratch_until_end()

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pipelines.ingest.lists import STDIN, is_list
 from pipelines.ingest.objects import ObjectStore, scheme_of
 from pipelines.ingest.shard import Shard, shard_of
 from pipelines.radiograph import Radiograph
+from pipelines.unfinished import scratch_until_end
 
 Transform: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A chain that takes `{"image": path or radiograph, "frame": n}` and gives `image` as a tensor."""
@@ -119,7 +119,7 @@ class RadiographFolder:
     def _scratch(self) -> Path:
         """An empty folder for what is fetched; what a killed run left there is removed."""
         if self._exclude is None:
-            return Path(tempfile.mkdtemp(prefix="plainfilm-"))
+            return scratch_until_end()
         shutil.rmtree(self._exclude / FETCHED, ignore_errors=True)
         (self._exclude / FETCHED).mkdir(parents=True)
         return self._exclude / FETCHED

@@ -38,7 +38,7 @@ _MOST_FINGERPRINT_BYTES = 10_000
 _PASSING = frozenset(
     {
         *(Reason.DECODER_MISSING, Reason.FILE_UNREADABLE, Reason.INTERNAL, Reason.TOO_SLOW),
-        *(Reason.MISSING, Reason.FETCH_FAILED),
+        *(Reason.MISSING, Reason.FETCH_FAILED, Reason.OUT_OF_MEMORY),
     }
 )
 

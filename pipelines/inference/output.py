@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.errors import Reason, RunError
+from pipelines.unfinished import FILES, take_away
 
 
 def check_writable(output: Path) -> None:
@@ -19,8 +20,8 @@ def check_writable(output: Path) -> None:
     """
     with output_errors():
         output.mkdir(parents=True, exist_ok=True)
-        for unfinished in output.glob(".writing-*"):
-            unfinished.unlink(missing_ok=True)
+        for unfinished in output.glob(f"{FILES}*"):
+            take_away(unfinished)
         with tempfile.TemporaryFile(dir=output):
             pass
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -145,6 +146,12 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return {_plain_name(key): value for key, value in load_file(path).items()}
+        if is_damaged(path):
+            raise RunError(
+                Reason.WEIGHTS_MISMATCH,
+                f"expected {path.name} as it was written, got a damaged file; take another "
+                "copy of it, or train again",
+            )
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise RunError(
@@ -152,6 +159,28 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             f"expected a PyTorch state dict in {path.name}, got a file that does not load as one",
         ) from error
     return _state_of(content, path.name)
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is not as `torch.save` has written it.
+
+    PyTorch does not look at the checksums that its files hold: of a file in which a bit has changed
+    it loads other weights.
+
+    Args:
+        path: A file; one of another kind is not damaged, and whoever reads it says what it is.
+    """
+    try:
+        with path.open("rb") as content:
+            head = content.read(2)
+        if head.strip(b"\0") and head != b"PK" and not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is not None
+    except FileNotFoundError:
+        return False
+    except Exception:  # noqa: BLE001 - zipfile raises much, by where the damage is
+        return True
 
 
 def _state_of(content: object, name: str) -> dict[str, torch.Tensor]:

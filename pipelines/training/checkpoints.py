@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from torch import nn
 
 from pipelines.errors import ConfigurationError, Reason, RunError
-from pipelines.files import whole_file
+from pipelines.training.checkpoint_files import LAST, read_last, write_best, write_last
 from pipelines.training.evaluator import RadiographEvaluator
 from pipelines.training.ranks import ranks
 from pipelines.training.stopping import go_on_within_epoch, state_within_epoch, stop_request
@@ -36,8 +35,9 @@ class Checkpoints:
     a function of seed and epoch, so they have no state to keep.
     Where the process is told to end, `last.pt` is written within the epoch too, see `stopping`.
     Of several processes the first one reads and writes; all end together.
-    `best.pt` holds the validated network's state dict alone. Attach it behind the handler that
-    validates.
+    `best.pt` holds the validated network's state dict alone; `last.pt` holds it too, so that both
+    agree whenever the process ends, and `before.pt` is the `last.pt` before, for when that is
+    damaged. Attach it behind the handler that validates.
 
     Args:
         directory: Folder of the checkpoints; if it holds `last.pt`, training goes on from there.
@@ -47,6 +47,7 @@ class Checkpoints:
     def __init__(self, directory: Path | str, *, evaluator: RadiographEvaluator) -> None:
         self.directory = Path(directory)
         self.evaluator = evaluator
+        self._best: dict[str, torch.Tensor] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register for the trainer's start, its end, and what a checkpoint may stand behind."""
@@ -62,9 +63,8 @@ class Checkpoints:
             RunError: If the file does not fit this run.
         """
         stop_request.training = True
-        path = self.directory / "last.pt"
         try:
-            state = self._read(path, trainer.state.device)
+            state = self._read(trainer.state.device)
             if state is None:
                 return
             trainer.network.load_state_dict(state["network"])
@@ -77,9 +77,10 @@ class Checkpoints:
         except _NO_CHECKPOINT as error:
             raise RunError(
                 Reason.WEIGHTS_MISMATCH,
-                f"expected a checkpoint of this network and optimizer in {path.name}, got another; "
+                f"expected a checkpoint of this network and optimizer in {LAST}, got another; "
                 "use a new output_dir",
             ) from error
+        self._restore_best(state)
         trainer.state.epoch = state["epoch"]
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
         self.evaluator.state.best_metric = state["best_metric"]
@@ -92,20 +93,27 @@ class Checkpoints:
             logger.info("and %d batches of the next one", within["batches"])
             go_on_within_epoch(trainer, within)
 
-    def _read(self, path: Path, device: torch.device) -> dict[str, Any] | None:
+    def _read(self, device: torch.device) -> dict[str, Any] | None:
         """Return what the first process finds, which may be the only one that can see it."""
         group, state = ranks(), None
-        if group.is_main and path.is_file():
-            # weights_only: a checkpoint may come from elsewhere and must not run code.
-            place = device if group.alone else "cpu"
-            state = torch.load(path, map_location=place, weights_only=True)
+        if group.is_main:
+            state = read_last(self.directory, device=device if group.alone else "cpu")
         return group.from_main(state)
+
+    def _restore_best(self, state: dict[str, Any]) -> None:
+        """Let `best.pt` be that of this very checkpoint: a crash may have come between the two."""
+        best = state.get("best")
+        if best is not None and ranks().is_main:
+            self._best = {name: value.cpu() for name, value in best.items()}
+            write_best(self.directory, self._best)
 
     def save(self, trainer: RadiographTrainer) -> None:
         """Write `best.pt` if this epoch is the best so far, then `last.pt`."""
         best = self.evaluator.state.best_metric_epoch == trainer.state.epoch
         if best and ranks().is_main:
-            save_state(self.evaluator.network, self.directory / "best.pt")
+            weights = self.evaluator.network.state_dict()
+            self._best = {name: value.detach().cpu().clone() for name, value in weights.items()}
+            write_best(self.directory, self._best)
         self._write(trainer, epoch=int(trainer.state.epoch))
         if ranks().any_of(stop_request.asked):
             logger.info("Told to end: epoch %d is kept", trainer.state.epoch)
@@ -151,9 +159,9 @@ class Checkpoints:
             "highest_metric": float(self.evaluator.metric_cmp_fn.highest),
             "best_metric_epoch": int(seen.best_metric_epoch),
             "validated_epoch": int(seen.epoch),
+            "best": self._best,
         }
-        with whole_file(self.directory / "last.pt") as temporary:
-            torch.save(state, temporary)
+        write_last(self.directory, state)
 
 
 class EarlyStopping:
@@ -187,9 +195,3 @@ class EarlyStopping:
         if best > 0 and trainer.state.epoch - best >= self.patience:
             logger.info("No better epoch than %d in %d epochs: stopping early", best, self.patience)
             trainer.terminate()
-
-
-def save_state(network: nn.Module, path: Path) -> None:
-    """Write a network's state dict in its own precision, whole or not at all."""
-    with whole_file(path) as temporary:
-        torch.save(network.state_dict(), temporary)

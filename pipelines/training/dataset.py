@@ -121,6 +121,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         told = [each for part in group.gather(refused) for each in part]
         if told:
             self._kept = None
+            if self._cache is not None:
+                self._cache.discard()
             raise _refusal(self.data, dict(sorted(told, key=lambda each: each[0])))
         leads = group.local_rank == 0 and not found
         if leads and self._cache is not None and self._kept is not None:

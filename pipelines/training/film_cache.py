@@ -4,8 +4,13 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
+import os
+import shutil
 import sys
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,10 +18,15 @@ import numpy as np
 from monai.transforms import Transform
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import write_json
+from pipelines.files import read_json_object, write_json
+from pipelines.unfinished import held_folder
 
 Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]]
 """Arrays of all films by key, (film, channel, height, width)."""
+
+_DONE = "complete.json"
+_FILLING = ".filling-"
+_log = logging.getLogger(__name__)
 
 
 class FilmCache:
@@ -24,7 +34,11 @@ class FilmCache:
 
     The hash covers path, size and time of change of every file, and of every transform its class,
     its settings and the source code of its module. What is found is compared with the first film
-    as it is prepared now, so that a change elsewhere, in a decoder say, is noticed as well.
+    as it is prepared now, so that a change elsewhere, in a decoder say, is noticed as well, and
+    with a checksum of each film; what is damaged is prepared anew.
+
+    The folder is filled under another name and takes its own when it is whole. So two runs may
+    share a cache, and what a killed one left behind is removed by the next.
 
     Args:
         directory: Folder of all caches.
@@ -38,20 +52,32 @@ class FilmCache:
         described = {"films": [_files(item) for item in data], "chain": describe(list(transforms))}
         text = json.dumps(described, sort_keys=True)
         self.folder = Path(directory) / hashlib.sha256(text.encode()).hexdigest()[:24]
-        self._done = self.folder / "complete.json"
+        self._filling: Path | None = None
+        self._held = ExitStack()
 
     def find(self, first: Mapping[str, np.ndarray[Any, Any]]) -> Arrays | None:
-        """Open what is kept, without reading it into memory.
+        """Open what is kept, without keeping it in memory.
 
         Args:
             first: The first film's arrays as they are prepared now.
 
         Returns:
-            Read-only arrays by key; None if nothing complete is there, or the first film differs.
+            Read-only arrays by key; None if nothing complete is there, it is damaged, or the first
+            film differs.
         """
-        if not self._done.is_file():
+        sums = read_json_object(self.folder / _DONE)
+        if not sums:
             return None
-        kept: Arrays = {key: np.load(self._file(key), mmap_mode="r") for key in first}
+        try:
+            kept: Arrays = {
+                key: np.load(self.folder / f"{key}.npy", mmap_mode="r") for key in first
+            }
+            whole = all(sums[key] == _checksums(array) for key, array in kept.items())
+        except (OSError, ValueError, EOFError, KeyError):
+            whole = False
+        if not whole:
+            _log.warning("kept films are damaged or of an earlier version; they are prepared anew")
+            return None
         same = all(np.array_equal(kept[key][0], array) for key, array in first.items())
         return kept if same else None
 
@@ -59,33 +85,60 @@ class FilmCache:
         """Make room for `count` films like the first one.
 
         Raises:
-            ConfigurationError: If the folder cannot be written to.
+            ConfigurationError: If the folder cannot be written to, or has no room for them.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._done.unlink(missing_ok=True)
-            return {
-                key: np.lib.format.open_memmap(
-                    self._file(key), mode="w+", dtype=array.dtype, shape=(count, *array.shape)
-                )
-                for key, array in first.items()
-            }
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            prefix = f"{_FILLING}{self.folder.name}-"
+            filling = self._held.enter_context(held_folder(self.folder.parent, prefix))
+            arrays = {key: _array(filling, key, array, count) for key, array in first.items()}
         except OSError as error:
+            self.discard()
             raise ConfigurationError(
                 Reason.OUTPUT_UNWRITABLE,
                 f"expected a folder to keep films in as cache_dir, got {error.strerror or error}; "
-                "name another, or set cache_dir to null",
+                "name another, make room, or set cache_dir to null",
             ) from error
+        self._filling = filling
+        return arrays
 
     def complete(self, arrays: Arrays) -> None:
-        """Say that every film stands in the arrays of `create`."""
+        """Say that every film stands in the arrays of `create`, and give the folder its name."""
+        if self._filling is None:
+            return
         for array in arrays.values():
             if isinstance(array, np.memmap):
                 array.flush()
-        write_json(self._done, {key: list(array.shape) for key, array in arrays.items()})
+        write_json(self._filling / _DONE, {key: _checksums(each) for key, each in arrays.items()})
+        self._filling.chmod(0o755)
+        # What stood there was not taken, and whoever has it open keeps it.
+        before = self._filling.with_name(f"{self._filling.name}-before")
+        with suppress(OSError):
+            self.folder.rename(before)
+        with suppress(OSError):  # another run was quicker: its films are the same
+            self._filling.rename(self.folder)
+        shutil.rmtree(before, ignore_errors=True)
+        self.discard()
 
-    def _file(self, key: str) -> Path:
-        return self.folder / f"{key}.npy"
+    def discard(self) -> None:
+        """Remove what was not completed; arrays that are open stay valid."""
+        self._filling = None
+        self._held.close()
+
+
+def _array(folder: Path, key: str, like: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    path, shape = folder / f"{key}.npy", (count, *like.shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=like.dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # A disk that is full shows here; in a mapped file it would end the process by a signal.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _checksums(array: np.ndarray[Any, Any]) -> list[int]:
+    """A checksum of each film, CRC-32."""
+    return [zlib.crc32(film.tobytes()) for film in array]
 
 
 def describe(value: object) -> object:

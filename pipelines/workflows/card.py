@@ -10,10 +10,10 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import read_json_object, sha256, whole_file, write_json, write_text
+from pipelines.unfinished import FILES, held_folder
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.card_facts import CardFacts, Measurement
 from pipelines.workflows.card_text import card_text
@@ -83,8 +83,8 @@ def _keep(bundle: Bundle, run: Path, name: str | None) -> None:
     folder = bundle.root / "docs" / MEASURED / (called or "split")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # On the same disk, so that what is complete takes the place of the old by being renamed.
-    with TemporaryDirectory(prefix=".writing-", dir=folder.parent) as beside:
-        new, old = Path(beside, "new"), Path(beside, "old")
+    with held_folder(folder.parent, f"{FILES}{folder.name}-") as beside:
+        new, old = beside / "new", beside / "old"
         write_json(new / _METRICS, metrics)
         data = read_json_object(run / _DATA)
         if data:

@@ -25,6 +25,7 @@ from pipelines.evaluation.leak_pictures import draw_leaks
 from pipelines.files import read_json_object, write_json
 from pipelines.networks.device import pick_device
 from pipelines.training.ranks import ranks
+from pipelines.unfinished import FILES, take_away
 from pipelines.workflows.bundle import CHECKOUT
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ LAST_CHECKPOINT = "checkpoints/last.pt"
 _FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device", "initialize", "_new_"})
 _VERSIONS = ("plainfilm", "torch", "monai", "pytorch-ignite", "numpy", "pydicom")
 _NAMED_KEYS = 3
+_UNFINISHED = (f"{FILES}*", ".drawing-*")
 
 
 def choose_run_folder(bundle_root: str) -> str:
@@ -157,6 +159,9 @@ class RunRecord:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._acquire()
+            for pattern in _UNFINISHED:
+                for left in self.folder.rglob(pattern):
+                    take_away(left)
             fingerprint = datalist.fingerprint()
             if settings is not None:
                 self._record_config(settings, fingerprint)
@@ -187,7 +192,7 @@ class RunRecord:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunError(
-                Reason.OUTPUT_UNWRITABLE,
+                Reason.OUTPUT_IN_USE,
                 f"expected output_dir {self.folder.name} to be free, another process is writing "
                 "this run; wait for it, or name another output_dir",
             ) from error

@@ -4,7 +4,6 @@ In one process engines would disturb each other: each has its threads, which wai
 busy loop, and its memory. Here a process that is not asked sleeps.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from pipelines.networks.runtimes.onnx_file import to_onnx
 from pipelines.networks.runtimes.opening import open_runtime
 from pipelines.networks.runtimes.runtime import RuntimeNetwork
 from pipelines.networks.weights import keep_last_layer_precise
+from pipelines.unfinished import scratch_folder
 from pipelines.workflows.bundle import Bundle
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -158,9 +158,9 @@ def contestants(
     source = Source.of(bundle, (), overrides)
     shape = source.shape if size is None else (source.shape[0], size, size)
     started: list[Contestant] = []
-    with tempfile.TemporaryDirectory(prefix="plainfilm-") as folder:
+    with scratch_folder() as folder:
         try:
-            for job in _jobs(names, source, shape, Path(folder)):
+            for job in _jobs(names, source, shape, folder):
                 started.append(Contestant(job))
                 started[-1].wait()
             yield started, shape

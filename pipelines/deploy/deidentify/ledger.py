@@ -6,14 +6,12 @@ name, size and time make together with the key.
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import write_csv, write_text
+from pipelines.files import whole_file, write_csv, write_text
 from pipelines.table_cells import table_filename, table_name
 
 TABLE = "deidentified.csv"
@@ -149,19 +147,12 @@ def write_linking_table(path: Path, rows: Iterable[Sequence[str]]) -> None:
         path: The file; it is replaced.
         rows: Values in the order of `LINKING_COLUMNS`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as out:  # mkstemp gives 0600
-            table = csv.writer(out, lineterminator="\n")
-            table.writerow(LINKING_COLUMNS)
-            for row in rows:
-                pseudonym, filename, *others = row
-                cells = [pseudonym, table_filename(filename), *map(table_name, others)]
-                table.writerow(cells)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole_file(path, mode=0o600) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as out,
+    ):
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(LINKING_COLUMNS)
+        for row in rows:
+            pseudonym, filename, *others = row
+            table.writerow([pseudonym, table_filename(filename), *map(table_name, others)])

@@ -7,7 +7,6 @@ files that stood beside the weights, and the network. It lasts as long as the pr
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +24,7 @@ from pipelines.deploy.packages.network_files import (
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import read_json_object, sha256, write_json
 from pipelines.nearest import did_you_mean
+from pipelines.unfinished import scratch_until_end
 from pipelines.workflows.bundle import Bundle, class_names, find_bundle
 from pipelines.workflows.components import TARGET
 from pipelines.workflows.manifest import write_manifest
@@ -122,16 +122,14 @@ def _opened(path: Path, _changed: int, _size: int) -> Bundle:
         raise ConfigurationError(
             Reason.CONFIGURATION, f"expected the name of a bundle, got {str(name)[:80]!r}"
         )
-    folder = tempfile.TemporaryDirectory(prefix="plainfilm-")
-    bundle = Bundle(name, Path(folder.name).resolve() / name)
+    bundle = Bundle(name, scratch_until_end().resolve() / name)
     try:
         _unpack(bundle, texts, kind, origin=_origin(path, about))
         _refuse_unsafe(bundle, path)
         kind.place(path, bundle.root / "models", texts)
     except BaseException:
-        folder.cleanup()
+        shutil.rmtree(bundle.root, ignore_errors=True)
         raise
-    _FOLDERS.append(folder)
     return bundle
 
 
@@ -156,10 +154,6 @@ def _unpack(
     configuration = _object(texts, "inference.json")
     precision = _object(texts, "preprocessing.json").get("precision")
     write_json(bundle.inference, _configured(configuration, kind, precision))
-
-
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
-"""What was unpacked; removed when the process ends."""
 
 
 def _object(texts: Mapping[str, str], name: str) -> dict[str, Any]:

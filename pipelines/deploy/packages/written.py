@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipelines.deploy.packages.opened import RT_INFO
 from pipelines.files import whole_file
 from pipelines.networks.runtimes.onnx_file import to_onnx
 from pipelines.networks.telemetry import switch_off_telemetry
+from pipelines.unfinished import FILES, held_folder, scratch_folder
 
 Shape = tuple[int, int, int]
 
@@ -55,8 +55,8 @@ def openvino_model(network: nn.Module, *, shape: Shape) -> Any:
     switch_off_telemetry()
     import openvino
 
-    with tempfile.TemporaryDirectory(prefix="plainfilm-") as folder:
-        path = Path(folder) / "network.onnx"
+    with scratch_folder() as folder:
+        path = folder / "network.onnx"
         to_onnx(network, path, shape=shape)
         return openvino.Core().read_model(path).clone()
 
@@ -77,8 +77,8 @@ def openvino_file(model: Any, path: Path, texts: Mapping[str, str]) -> Iterator[
 
     model.set_rt_info(json.dumps(dict(texts)), [RT_INFO])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
-        made = Path(folder) / path.name
+    with held_folder(path.parent, f"{FILES}{path.stem[:100]}-") as folder:
+        made = folder / path.name
         openvino.save_model(model, made, compress_to_fp16=False)
         yield made
         # The graph comes last: until then a reader finds the pair of before, or none.

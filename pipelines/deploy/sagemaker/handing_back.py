@@ -6,7 +6,6 @@ name with a dot, and renamed.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from pipelines.errors import Reason, RunError
 from pipelines.files import read_json_object, write_json, write_text
+from pipelines.unfinished import FILES, held_folder
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.manifest import write_manifest
 
@@ -129,12 +129,9 @@ def _placed(target: Path, fill: Callable[[Path], None]) -> Path:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    folder.chmod(0o755)
-    try:
+    with held_folder(target.parent, f"{FILES}{target.name}-") as folder:
+        folder.chmod(0o755)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _flush(folder: Path) -> None:
