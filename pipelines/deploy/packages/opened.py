@@ -128,7 +128,7 @@ def _opened(path: Path, _changed: int, _size: int) -> Bundle:
         _refuse_unsafe(bundle, path)
         kind.place(path, bundle.root / "models", texts)
     except BaseException:
-        shutil.rmtree(bundle.root, ignore_errors=True)
+        shutil.rmtree(bundle.root.parent, ignore_errors=True)
         raise
     return bundle
 
