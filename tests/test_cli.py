@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_bundle import write_bundle
+from sample_fixture import small_films
 
 import pipelines
 from pipelines.cli import main
@@ -270,7 +271,8 @@ def test_interrupted(root, calls, capsys, verb):
 
 
 def test_classes_of_a_datalist_are_named(root, capsys):
-    assert main(["sample", "fracture", "limbs", "--count", "24"]) == 0
+    with small_films():
+        assert main(["sample", "fracture", "limbs", "--count", "24"]) == 0
     arguments = ["datalist", "flat", "limbs", "--classes", "not fractured", "--output", "list.json"]
     assert main(arguments) == 0
     listed = json.loads(Path("list.json").read_text("utf-8"))
@@ -279,7 +281,8 @@ def test_classes_of_a_datalist_are_named(root, capsys):
 
 
 def test_sample_then_datalist(root, capsys):
-    assert main(["sample", "chest", "demo", "--count", "24"]) == 0
+    with small_films():
+        assert main(["sample", "chest", "demo", "--count", "24"]) == 0
     assert main(["datalist", "chest_xray", "demo", "--output", "list.json"]) == 0
     said = capsys.readouterr().out
     assert "generated images: demo" in said

@@ -2,13 +2,14 @@ import json
 import os
 
 import pytest
-from bundle_fixture import quick_run
 from dataset_fixture import make_chest_set
-from test_finished_run import METRICS, write_run
+from test_finished_run import METRICS, quick, write_run
 
 from pipelines.cli import main
 from pipelines.errors import ConfigurationError
 from pipelines.workflows.compare import compare
+
+__all__ = ["quick"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
@@ -71,8 +72,7 @@ def test_experiment_trains_its_runs_once_and_evaluates_them_on_one_split(tmp_pat
     }
     path = tmp_path / "trial.yaml"
     path.write_text(json.dumps(experiment))
-    with quick_run():
-        first = compare([path], tmp_path / "out")
+    first = compare([path], tmp_path / "out")
     assert first.problems == ()
     assert [run.name for run in first.runs] == ["mobilenet_v3_small", "mobilenet_v3_small basic"]
     assert {run.split for run in first.runs} == {"test"}

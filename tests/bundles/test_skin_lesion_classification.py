@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bundle_fixture import one_torch_thread
+from bundle_fixture import quick_run
 from monai.bundle import ConfigParser
 from segformer_fixture import write_tiny_segformer
 
@@ -96,7 +96,7 @@ def trained(tmp_path_factory):
         "data::val_fraction": 0.3,
         "train::trainer::max_epochs": 2,
     }
-    with one_torch_thread():
+    with quick_run():
         run.train(
             BUNDLE,
             data=data,
@@ -113,7 +113,7 @@ def test_class_folders_of_two_classes_train_with_another_network(trained):
     assert told["names"] == ["benign", "malignant"]
     assert told["preprocessing"]["height"] == 64
     overrides = {"weights": str(output / "model.pt"), "image_size": 64, "num_workers": 0}
-    with one_torch_thread():
+    with quick_run():
         run.evaluate(
             BUNDLE,
             data=data,
@@ -136,7 +136,7 @@ def test_the_region_that_a_segformer_finds_is_classified_alone(trained, tmp_path
         "device": "cpu",
     }
     source = data / "testset" / "malignant"
-    with one_torch_thread():
+    with quick_run():
         summary = predict_folder(
             BUNDLE,
             source,
