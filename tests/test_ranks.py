@@ -50,8 +50,11 @@ class Made(torch.utils.data.Dataset):
 
 
 def plain_network():
+    """Without anything random, and with a layer that nothing comes of."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(200, 1))
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(200, 1))
+    network[0].left_over = nn.Linear(2, 2)
+    return network
 
 
 def validate(count, *, kind="auroc"):

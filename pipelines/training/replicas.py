@@ -10,28 +10,57 @@ from torch.nn.parallel import DistributedDataParallel
 from pipelines.training.ranks import ranks
 
 
-def replicate(network: nn.Module, *, sync_batch_norm: bool) -> tuple[nn.Module, nn.Module]:
-    """Let the processes of this run train one network.
+def with_shared_norms(network: nn.Module, *, wanted: bool) -> nn.Module:
+    """Let batch norm take means over the films of all processes: on GPUs, torch has none for CPUs.
 
     Args:
-        network: On its device; the weights of the first process count. Changed in place.
-        sync_batch_norm: Whether batch norm takes means over the films of all processes; on GPUs
-            only, torch has none for CPUs.
+        network: On its device; changed in place.
+        wanted: False leaves it to the films of each process.
 
     Returns:
-        The network itself, whose names and weights are those of one process, and what is called in
-        training in its place; both are the same where there is one process.
+        The network; its weights and their names stay as they are.
     """
-    if ranks().alone:
-        return network, network
-    if sync_batch_norm and next(network.parameters()).is_cuda:
-        convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
-        network = convert(network)
+    if ranks().alone or not wanted or not next(network.parameters()).is_cuda:
+        return network
+    convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+    return convert(network)
+
+
+def replicate(network: nn.Module, try_loss: Callable[[], torch.Tensor]) -> nn.Module:
+    """Let the processes of this run train one network, of which the first one's weights count.
+
+    Args:
+        network: On its device. Weights that no loss depends on, such as those of a head that an
+            encoder has left over, are taken out of training: the processes would wait for them.
+        try_loss: Gives the loss of a film.
+
+    Returns:
+        What is called in training in place of the network; it exchanges gradients. Where there is
+        one process, the network itself.
+    """
+    group = ranks()
+    if group.alone:
+        return network
+    unused = set.intersection(*group.gather(_unused(network, try_loss)))
+    for name, weights in network.named_parameters():
+        weights.requires_grad_(weights.requires_grad and name not in unused)
     # Statistics of batch norm are averaged behind each step, not taken from the first process.
-    replica = DistributedDataParallel(
+    return DistributedDataParallel(
         network, forward_sync_buffers=False, gradient_as_bucket_view=True
     )
-    return network, replica
+
+
+def _unused(network: nn.Module, try_loss: Callable[[], torch.Tensor]) -> set[str]:
+    """Return the names of weights that the loss does not depend on; nothing else is changed."""
+    trained, state = network.training, torch.get_rng_state()
+    network.eval()
+    network.zero_grad(set_to_none=True)
+    try_loss().backward()  # type: ignore[no-untyped-call]
+    unused = {name for name, weights in network.named_parameters() if weights.grad is None}
+    network.zero_grad(set_to_none=True)
+    network.train(trained)
+    torch.set_rng_state(state)
+    return unused
 
 
 def without_exchange(replica: nn.Module, *, now: bool) -> AbstractContextManager[None]:

@@ -23,6 +23,7 @@ from pipelines.training.replicas import (
     average_statistics,
     replicate,
     share_state,
+    with_shared_norms,
     without_exchange,
 )
 from pipelines.training.run_mean import RunMean
@@ -54,7 +55,7 @@ class RadiographTrainer(SupervisedTrainer):
     max_grad_norm: float | None
     grad_norm: float
     mean_loss: RunMean
-    replica: nn.Module
+    replica: nn.Module | None
     use_amp: bool
     loss_scaler: torch.amp.GradScaler
     waiting: Waiting
@@ -63,16 +64,17 @@ class RadiographTrainer(SupervisedTrainer):
         device = engine.state.device
         images = batchdata[CommonKeys.IMAGE].to(device, memory_format=torch.channels_last)
         labels = batchdata[CommonKeys.LABEL].to(device)
-        engine.replica.train()
+        replica = engine.replicated(images, labels)
+        replica.train()
         if engine.lr_scheduler is not None:
             engine.lr_scheduler.update((engine.state.iteration - 1) / engine.total_iterations)
         starts, steps = engine.accumulation_bounds()
         if starts:
             engine.optimizer.zero_grad(set_to_none=True)
         share = engine.share_of_batch()
-        with without_exchange(engine.replica, now=not steps):
+        with without_exchange(replica, now=not steps):
             with autocast(device, enabled=engine.use_amp):
-                predictions = engine.inferer(images, engine.replica)
+                predictions = engine.inferer(images, replica)
                 loss = engine.loss_function(predictions, labels)
             counted = loss if share is None else loss * (share * ranks().size)
             engine.loss_scaler.scale(counted / engine.accumulation_steps).backward()
@@ -94,6 +96,24 @@ class RadiographTrainer(SupervisedTrainer):
     def total_iterations(self) -> int:
         """Number of iterations in the whole run."""
         return max(1, int(self.state.max_epochs) * int(self.state.epoch_length))
+
+    def replicated(self, images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
+        """Return the network as it is called in training: of several processes, all train it.
+
+        Args:
+            images: A batch.
+            labels: Of the batch.
+        """
+
+        def try_loss() -> torch.Tensor:
+            with autocast(self.state.device, enabled=self.use_amp):
+                predictions = self.inferer(images[:1], self.network)
+                loss: torch.Tensor = self.loss_function(predictions, labels[:1])
+                return loss
+
+        if self.replica is None:
+            self.replica = replicate(self.network, try_loss)
+        return self.replica
 
     def share_of_batch(self) -> float | None:
         """Return which part of the films of this iteration's batch this process has.
@@ -192,7 +212,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
             f"{max_epochs} and {accumulation_steps}",
         )
     device = pick_device(device)
-    network, replica = replicate(network, sync_batch_norm=sync_batch_norm)
+    network = with_shared_norms(network, wanted=sync_batch_norm)
     trainer = RadiographTrainer(
         device=device,
         max_epochs=max_epochs,
@@ -210,7 +230,7 @@ def build_trainer(  # noqa: PLR0913 - the keywords of MONAI's trainer
     trainer.loss_scaler = torch.amp.GradScaler(device.type, enabled=half)
     trainer.use_amp = amp and trains_quicker_in_half(network, device)
     trainer.lr_scheduler = lr_scheduler
-    trainer.replica = replica
+    trainer.replica = None
     trainer.average = average
     if average is not None:
         share_state(average)
