@@ -25,6 +25,7 @@ def write_container(
     hyperparameters: Mapping[str, object] | None = None,
     hosts: Sequence[str] = ("algo-1",),
     current: str = "algo-1",
+    interface: str = "eth0",
 ) -> dict[str, str]:
     """Lay out what SageMaker mounts, every hyperparameter a string, and return the environment.
 
@@ -34,6 +35,7 @@ def write_container(
         hyperparameters: Values by name; those of `SMALL` by default.
         hosts: Machines of the job.
         current: This one.
+        interface: Network interface between them.
     """
     for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
         (base / name).mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,7 @@ def write_container(
     resources = {
         "current_host": current,
         "hosts": [*hosts],
-        "network_interface_name": "eth0",
+        "network_interface_name": interface,
     }
     (config / "resourceconfig.json").write_text(json.dumps(resources), "utf-8")
     for channel in sorted(data.iterdir()) if data is not None else ():

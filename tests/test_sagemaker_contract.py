@@ -16,12 +16,14 @@ from pipelines.cli import main
 from pipelines.datasets.datalist import build_datalist
 from pipelines.datasets.films import LayoutError
 from pipelines.datasets.pairs import find_pairs
+from pipelines.deploy.sagemaker import training
 from pipelines.deploy.sagemaker.channels import join_channels
 from pipelines.deploy.sagemaker.contract import read_contract
 from pipelines.deploy.sagemaker.failure import LONGEST, without_names, write_failure
 from pipelines.deploy.sagemaker.hosts import Hosts
 from pipelines.deploy.sagemaker.hyperparameters import read_hyperparameters
 from pipelines.errors import ConfigurationError
+from pipelines.workflows import devices
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,7 @@ def test_files_tell_what_the_environment_does_not(tmp_path):
     [
         ({"SM_HPS": "{"}, "JSON in the variable SM_HPS"),
         ({"SM_HPS": "[1]"}, "names with values in SM_HPS, got list"),
+        ({"SM_NUM_GPUS": "many"}, "a number in the variable SM_NUM_GPUS, got 'many'"),
         ({"SM_CURRENT_HOST": "algo-9"}, "this host among algo-1, got 'algo-9'"),
     ],
 )
@@ -83,20 +86,52 @@ def test_what_cannot_be_right_is_refused(tmp_path, told, said):
         read_contract(write_container(tmp_path) | told)
 
 
-def test_torchrun_is_told_the_same_master_on_every_host():
+def test_every_host_knows_its_place_and_the_same_master():
     hosts = ["algo-10", "algo-2", "algo-1"]
-    commands = [
-        Hosts.of(hosts, name, interface="eth0").torchrun(["-m", "x"], processes=2) for name in hosts
-    ]
-    assert [command[3] for command in commands] == [
-        "--node-rank=2",
-        "--node-rank=1",
-        "--node-rank=0",
-    ]
-    assert {command[4] for command in commands} == {"--master-addr=algo-1"}
-    assert all(command[-2:] == ["-m", "x"] for command in commands)
-    assert Hosts.of(hosts, "algo-2", interface="eth0").environment()["NCCL_SOCKET_IFNAME"] == "eth0"
-    assert Hosts().environment() == {}
+    parts = [Hosts.of(hosts, name, interface="eth0").machines(4) for name in hosts]
+    assert [part.place for part in parts] == [2, 1, 0]
+    assert {(part.master, part.port, part.count, part.processes) for part in parts} == {
+        ("algo-1", 29500, 3, 4)
+    }
+    assert devices._environment(parts[0], Path("f"))["NCCL_SOCKET_IFNAME"] == "eth0"
+    assert devices._launch_config(parts[1], Path("f"), silent=True).rdzv_endpoint == "algo-1:29500"
+    assert Hosts().machines(1).alone
+
+
+@pytest.mark.parametrize(
+    ("hosts", "current", "told", "processes"),
+    [
+        (("algo-1",), "algo-1", {"SM_NUM_GPUS": "4"}, 4),
+        (("algo-1", "algo-2"), "algo-1", {"SM_NUM_GPUS": "0"}, 1),
+        (("algo-1", "algo-2"), "algo-2", {"SM_NUM_GPUS": "8", "MASTER_PORT": "4000"}, 8),
+    ],
+)
+def test_a_process_a_gpu_trains_on_each_host(
+    chest, tmp_path, monkeypatch, capsys, hosts, current, told, processes
+):
+    started = []
+    monkeypatch.setattr(
+        devices,
+        "train_on_devices",
+        lambda bundle, machines, **given: started.append((machines, given)),
+    )
+    handed = []
+    for name in ("hand_back_run", "hand_back_model"):
+        monkeypatch.setattr(training, name, lambda *given: handed.append(given))
+    given = {name: value for name, value in SMALL.items() if name != "device"}
+    environment = write_container(
+        tmp_path, data=chest, hosts=hosts, current=current, hyperparameters=given
+    )
+    training.train(environment | told)
+    ((machines, given),) = started
+    assert (machines.processes, machines.count) == (processes, len(hosts))
+    assert machines.port == int(told.get("MASTER_PORT", 29500))
+    assert given["output_dir"] == tmp_path / "checkpoints" / "run"
+    assert (given["data"] / "train").is_dir()
+    assert given["overrides"]["image_size"] == 32
+    # The first host alone hands back.
+    assert bool(handed) == (current == "algo-1")
+    assert f"{processes} processes" in capsys.readouterr().out
 
 
 def test_channels_of_class_folders_are_one_data_set(chest, tmp_path):
@@ -208,14 +243,6 @@ def test_a_wrong_hyperparameter_ends_the_job_with_its_reason(
     assert said in capsys.readouterr().err
     assert said in (tmp_path / "output" / "failure").read_text("utf-8")
     assert not list((tmp_path / "model").iterdir())
-
-
-def test_another_host_than_the_first_says_that_it_has_no_part(tmp_path, capsys, monkeypatch):
-    environment = write_container(tmp_path, hosts=("algo-1", "algo-2"), current="algo-2")
-    monkeypatch.setenv("SAGEMAKER_BASE_DIR", environment["SAGEMAKER_BASE_DIR"])
-    assert main(["sagemaker", "train"]) == 0
-    assert "host algo-2 of 2 has no part in the training" in capsys.readouterr().out
-    assert not (tmp_path / "output" / "failure").exists()
 
 
 def test_the_reason_of_a_failure_names_no_film_and_is_short(tmp_path):

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 from pipelines.verbs.options import AddVerb, ExitStatus, existing, say
@@ -62,10 +61,6 @@ def launch(options: argparse.Namespace) -> ExitStatus:
 
     job = read_job(existing(options.configuration))
     request = build_request(job)
-    if job.instance.count > 1:
-        sys.stderr.write(
-            f"plainfilm: of {job.instance.count} instances the first one trains alone\n"
-        )
     if options.dry_run:
         say(json.dumps(request, indent=2))
         return ExitStatus.DONE

@@ -92,6 +92,8 @@ def _environment(machines: Machines, folder: Path) -> dict[str, str]:
     }
     if machines.count == 1 and sys.platform.startswith("linux"):
         told["GLOO_SOCKET_IFNAME"] = "lo"
+    elif machines.interface:
+        told |= {f"{kind}_SOCKET_IFNAME": machines.interface for kind in ("GLOO", "NCCL")}
     told = {name: os.environ.get(name, value) for name, value in told.items()}
     return told | {KEPT_VARIABLE: str(folder), LAUNCHER_VARIABLE: str(os.getpid())}
 

@@ -18,6 +18,7 @@ class Machines:
         place: Of this machine among them, from 0.
         master: Address of the first one.
         port: Where the first one listens.
+        interface: Network interface between them; empty where none is named.
     """
 
     processes: int
@@ -25,3 +26,9 @@ class Machines:
     place: int = 0
     master: str = "localhost"
     port: int = MASTER_PORT
+    interface: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one process in all."""
+        return self.processes * self.count == 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipelines.deploy.sagemaker.hosts import Hosts
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.files import read_json_object
+from pipelines.workflows.machines import MASTER_PORT
 from pipelines.workflows.reading import SEPARATOR, refuse_constant
 
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
@@ -33,6 +34,8 @@ class Contract:
         channels: Folder of each channel, by name in lower case.
         hyperparameters: Values by name.
         hosts: The machines of the job.
+        gpus: GPUs of this machine; None where nothing tells.
+        port: Where the first machine listens for the others.
         model_dir: What stands here becomes `model.tar.gz`.
         checkpoint_dir: What stands here outlives the machine, where the job says so.
         output_data_dir: What stands here becomes `output.tar.gz`.
@@ -45,6 +48,8 @@ class Contract:
     model_dir: Path
     checkpoint_dir: Path
     output_data_dir: Path
+    gpus: int | None = None
+    port: int = MASTER_PORT
 
     @property
     def failure(self) -> Path:
@@ -96,6 +101,8 @@ def read_contract(environment: Mapping[str, str]) -> Contract:
         model_dir=folder("SM_MODEL_DIR", "model"),
         checkpoint_dir=folder("SM_CHECKPOINT_DIR", "checkpoints"),
         output_data_dir=folder("SM_OUTPUT_DATA_DIR", "output/data"),
+        gpus=_number(environment, "SM_NUM_GPUS"),
+        port=_number(environment, "MASTER_PORT") or MASTER_PORT,
     )
 
 
@@ -149,6 +156,22 @@ def _hosts(base: Path, environment: Mapping[str, str]) -> Hosts:
     listed = [str(name) for name in names] if isinstance(names, list) else []
     interface = environment.get("SM_NETWORK_INTERFACE_NAME") or config.get("network_interface_name")
     return Hosts.of(listed, str(current), interface=str(interface or ""))
+
+
+def _number(environment: Mapping[str, str], variable: str) -> int | None:
+    """Return what a variable holds as a whole number, if it is set.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    given = environment.get(variable)
+    if not given:
+        return None
+    if not given.isdecimal():
+        raise ConfigurationError(
+            Reason.CONFIGURATION, f"expected a number in the variable {variable}, got {given!r}"
+        )
+    return int(given)
 
 
 def _told(environment: Mapping[str, str], variable: str, default: object) -> object:

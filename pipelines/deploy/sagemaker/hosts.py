@@ -1,11 +1,10 @@
-"""The machines of a training job: who this one is, and what torchrun is told."""
+"""The machines of a training job: who this one is among them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.errors import ConfigurationError, Reason
-
-MASTER_PORT = 29_500
+from pipelines.workflows.machines import MASTER_PORT, Machines
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +53,18 @@ class Hosts:
         """Number of machines."""
         return len(self.names)
 
-    def torchrun(self, command: Sequence[str], *, processes: int) -> list[str]:
-        """Return the command line that starts this machine's part of a distributed run.
+    def machines(self, processes: int, *, port: int = MASTER_PORT) -> Machines:
+        """Return what starts this machine's part of a training.
 
         Args:
-            command: What each process runs, a script or `-m` and a module, with its arguments.
             processes: Processes on this machine, one a device.
-
-        Examples:
-            >>> hosts = Hosts.of(["algo-2", "algo-1"], "algo-2", interface="eth0")
-            >>> hosts.torchrun(["-m", "pipelines", "train"], processes=4)[:4]
-            ['torchrun', '--nnodes=2', '--nproc-per-node=4', '--node-rank=1']
+            port: Where the master listens for the others.
         """
-        return [
-            "torchrun",
-            f"--nnodes={self.count}",
-            f"--nproc-per-node={processes}",
-            f"--node-rank={self.rank}",
-            f"--master-addr={self.names[0]}",
-            f"--master-port={MASTER_PORT}",
-            *command,
-        ]
-
-    def environment(self) -> dict[str, str]:
-        """Return what the processes of `torchrun` need in their environment beside their own."""
-        if not self.interface:
-            return {}
-        return {"NCCL_SOCKET_IFNAME": self.interface, "GLOO_SOCKET_IFNAME": self.interface}
+        return Machines(
+            processes=processes,
+            count=self.count,
+            place=self.rank,
+            master=self.names[0],
+            port=port,
+            interface=self.interface,
+        )

@@ -11,7 +11,7 @@ from pipelines.deploy.sagemaker.channels import join_channels
 from pipelines.deploy.sagemaker.contract import Contract, read_contract
 from pipelines.deploy.sagemaker.failure import write_failure
 from pipelines.deploy.sagemaker.handing_back import hand_back_model, hand_back_run
-from pipelines.deploy.sagemaker.hyperparameters import read_hyperparameters
+from pipelines.deploy.sagemaker.hyperparameters import Wanted, read_hyperparameters
 from pipelines.deploy.sagemaker.metrics import final_lines
 from pipelines.errors import Reason, RunError
 
@@ -62,32 +62,60 @@ def _ending_at_once() -> Iterator[None]:
 def _train(contract: Contract) -> None:
     wanted = read_hyperparameters(contract.hyperparameters)
     hosts = contract.hosts
-    if hosts.rank:
-        _say(
-            f"host {hosts.current} of {hosts.count} has no part in the training, which "
-            f"{hosts.names[0]} does alone; ask for one instance"
-        )
-        return
-    if hosts.count > 1:
-        _say(f"{hosts.count} hosts, and this one trains alone; ask for one instance")
     data = _joined(contract)
     output = contract.checkpoint_dir / RUN
     for left in [*output.rglob(".writing-*")]:  # copied to the next machine with what was whole
         left.unlink(missing_ok=True)
-    from pipelines.workflows import run
-
-    folder = run.train(
-        wanted.bundle,
-        data=data,
-        output_dir=output,
-        overlays=wanted.overlays,
-        overrides=wanted.overrides,
-    )
+    folder = _trained(contract, wanted, data, output)
+    if hosts.rank:
+        _say(f"host {hosts.current} has trained along; {hosts.names[0]} hands back the model")
+        return
     for line in final_lines(folder):
         _say(line)
     run_files = hand_back_run(folder, wanted.bundle, contract.output_data_dir)
     model = hand_back_model(folder, wanted.bundle, contract.model_dir)
     _say(f"model: {model}; tables and pictures: {run_files}")
+
+
+def _trained(contract: Contract, wanted: Wanted, data: Path, output: Path) -> Path:
+    """Train in one process, or in one for each GPU of each host; return the folder of the run."""
+    machines = contract.hosts.machines(_processes(contract, wanted), port=contract.port)
+    if machines.alone:
+        from pipelines.workflows import run
+
+        return run.train(
+            wanted.bundle,
+            data=data,
+            output_dir=output,
+            overlays=wanted.overlays,
+            overrides=wanted.overrides,
+        )
+    from pipelines.workflows.devices import train_on_devices
+
+    _say(
+        f"host {machines.place + 1} of {machines.count}, {machines.processes} processes on it; "
+        f"they meet at {machines.master}"
+    )
+    train_on_devices(
+        wanted.bundle,
+        machines,
+        data=data,
+        output_dir=output,
+        overlays=wanted.overlays,
+        overrides=wanted.overrides,
+    )
+    return output
+
+
+def _processes(contract: Contract, wanted: Wanted) -> int:
+    """How many processes train on this host: one a GPU, and one where there is none."""
+    if str(wanted.overrides.get("device", "auto")) not in {"auto", "cuda"}:
+        return 1
+    if contract.gpus is not None:
+        return max(1, contract.gpus)
+    import torch
+
+    return max(1, torch.cuda.device_count())
 
 
 def _joined(contract: Contract) -> Path:
