@@ -19,6 +19,7 @@ from pipelines.inference.about import about_model
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import Engine
+from pipelines.inference.fatal import ReadingNotes, fatal, fatal_films
 from pipelines.inference.fingerprint import fingerprint, test_image
 from pipelines.inference.folder import RadiographFolder
 from pipelines.inference.journal import (
@@ -257,7 +258,7 @@ class BatchPredictor:
         reading = time.monotonic()
         answers: Iterator[Sequence[Given]]
         if elsewhere is None:
-            answers = self.stream().predict(lambda film: self.dataset.load(film.item), todo)
+            answers = self._here(todo)
         else:
             answers = elsewhere.predict(todo, fingerprint=shape)
         predicted = self._written(answers, journal, lock=lock)
@@ -352,6 +353,22 @@ class BatchPredictor:
         elif len(journal):
             _log.warning("going on with an earlier run that handled %d films", len(journal))
         return journal
+
+    def _here(self, todo: Sequence[BatchFilm]) -> Iterator[Sequence[Given]]:
+        """Predict films in this process; refuse those that have ended an earlier one."""
+        ended = fatal_films(self.output, todo)
+        if ended:
+            _log.warning("%d films ended the process that read them", len(ended))
+            yield [(film, None, fatal(film.item)) for film in ended]
+        with output_errors():
+            notes = ReadingNotes(self.output)
+        with notes:
+
+            def load(film: BatchFilm) -> PreparedFilm:
+                with notes.of(film.item):
+                    return self.dataset.load(film.item)
+
+            yield from self.stream().predict(load, [film for film in todo if film not in ended])
 
     def _written(
         self, predicted: Iterable[Sequence[Given]], journal: Journal, *, lock: FolderLock
