@@ -112,7 +112,7 @@ def told(reason: str, message: str) -> str:
     """Return a refusal's reason code, unless it says nothing or too much."""
     from corpus.dicom_films import PATIENT_ID, PATIENT_NAME
 
-    if reason == "internal" or "fits into memory" in message:
+    if reason in {"internal", "out_of_memory"} or "fits into memory" in message:
         return NO_REASON
     if any(secret in message for secret in (PATIENT_ID, PATIENT_NAME)):
         return WRONG
