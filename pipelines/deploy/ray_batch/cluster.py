@@ -226,6 +226,8 @@ def _hush() -> None:
     """Let Ray say nothing on this process's standard output and error."""
     import ray.data
 
+    from pipelines.deploy.ray_batch.breath import Breath
+
     for name in ("ray", "ray.data", "ray.serve"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # What raylets report of dead workers is printed, whatever the level of the logs.
@@ -233,6 +235,7 @@ def _hush() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # who is missing is seen by who was asked for
+    context.custom_execution_callback_classes = [Breath]
 
 
 def workers(*, on_gpu: bool) -> Workers:
