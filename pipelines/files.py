@@ -56,7 +56,38 @@ def write_json(path: Path, value: object) -> None:
     Raises:
         ValueError: If a float in `value` is not finite.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, _indented(value) + "\n")
+
+
+def write_json_with_list(
+    path: Path, value: Mapping[str, object], name: str, members: Iterable[object]
+) -> None:
+    """Write what `write_json` would write of an object that ends with a list, a member at a time.
+
+    Args:
+        path: Where to write.
+        value: The object without the list, not empty.
+        name: Key of the list, behind all others.
+        members: What the list holds.
+
+    Raises:
+        ValueError: If a float is not finite.
+    """
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as out:
+        out.write(f"{_indented(value).removesuffix(_CLOSED)},\n  {json.dumps(name)}: [")
+        before = "\n    "
+        for member in members:
+            out.write(before + _indented(member).replace("\n", "\n    "))
+            before = ",\n    "
+        out.write("]" if before == "\n    " else "\n  ]")
+        out.write(f"{_CLOSED}\n")
+
+
+_CLOSED = "\n}"
+
+
+def _indented(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def link(source: Path, target: Path) -> None:

@@ -1,9 +1,20 @@
 import csv
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipelines.files import sha256, whole_file, write_csv, write_json, write_text
+from pipelines.files import (
+    sha256,
+    whole_file,
+    write_csv,
+    write_json,
+    write_json_with_list,
+    write_text,
+)
 
 
 def test_failed_write_leaves_the_old_content_and_nothing_else(tmp_path):
@@ -45,3 +56,23 @@ def test_table_is_read_back(tmp_path):
 def test_digest_of_a_known_text(tmp_path):
     write_text(tmp_path / "abc", "abc")
     assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+@given(
+    st.dictionaries(st.text(max_size=4), st.integers() | st.lists(st.text()), min_size=1),
+    st.lists(
+        st.recursive(
+            st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
+        ),
+        max_size=4,
+    ),
+)
+def test_an_object_with_a_list_is_written_as_if_at_once(value, members):
+    with TemporaryDirectory() as folder:
+        one, other = Path(folder, "one.json"), Path(folder, "other.json")
+        value.pop("members", None)
+        value["first"] = 1
+        write_json_with_list(one, value, "members", iter(members))
+        write_json(other, {**value, "members": members})
+        assert one.read_bytes() == other.read_bytes()

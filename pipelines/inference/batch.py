@@ -2,20 +2,21 @@
 
 Readers prepare films ahead of the network, the network takes them in batches, and each answer goes
 to the journal at once. The tables are written at the end, from what the journal of an earlier,
-killed run knew and from what is new. Of each input only its name and its record stay in memory.
+killed run knew and from what is new. Of each input a few bytes stay in memory, which say where it
+stands on disk.
 """
 
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 from pipelines.collector import collector_paused
-from pipelines.errors import Reason
 from pipelines.inference.about import about_model
+from pipelines.inference.batch_films import BatchFilm, Elsewhere, Films, Given
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import Engine
@@ -35,10 +36,10 @@ from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
 from pipelines.inference.part import Part, forget_part, write_part
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
-from pipelines.inference.reading import Outcome, ReaderPool
+from pipelines.inference.reading import ReaderPool
+from pipelines.inference.recorded import Joined, RunRecords
 from pipelines.inference.stream import FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
-from pipelines.ingest.collect import Item
 from pipelines.ingest.shard import Shard
 from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.opening import EngineName
@@ -102,45 +103,6 @@ def predict_folder(
         return evaluator.run(elsewhere(evaluator))
     summary: Mapping[str, Any] = configuration.build("run")[-1]
     return summary
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFilm:
-    """A film to be predicted.
-
-    Attributes:
-        position: Its place in the folder, from 0.
-        item: Its file and its name.
-        stamp: How its file looks now.
-    """
-
-    position: int
-    item: Item
-    stamp: Stamp
-
-
-Given: TypeAlias = tuple[BatchFilm, Outcome | None, Record]
-"""A film, how reading it ended (None where that was elsewhere), and its record."""
-
-
-class Elsewhere(Protocol):
-    """Predicts films in other processes or on other machines, in the place of `FilmStream`."""
-
-    retries: Collection[Reason]
-    """Refusals by an earlier run that do not hold here."""
-
-    def predict(
-        self, films: Sequence[BatchFilm], *, fingerprint: Mapping[str, str]
-    ) -> Iterator[Sequence[Given]]:
-        """Predict films; what is written of each stands in the output when its record is given.
-
-        Args:
-            films: What to predict.
-            fingerprint: What shapes a result, as the journal has it.
-
-        Yields:
-            Films with their records; every film once.
-        """
 
 
 class BatchPredictor:
@@ -231,10 +193,6 @@ class BatchPredictor:
         started = time.monotonic()
         check_writable(self.output)
         about = self._about()
-        films = [
-            BatchFilm(position, item, Stamp.of(item))
-            for position, item in enumerate(self.dataset.collection.items)
-        ]
         if self.dicom is not None:
             # A share without a DICOM film says nothing about the others, and objects are not here.
             if self.dataset.shard is None and not self.dataset.is_elsewhere:
@@ -244,14 +202,7 @@ class BatchPredictor:
         with output_errors():
             forget_part(self.output)
             journal = self._open_journal(shape)
-        found = {film.position: journal.find(film.item, film.stamp) for film in films}
-        kinds = (self.postprocessing.record, Refusal)
-        records = {
-            place: record
-            for place, record in found.items()
-            if isinstance(record, kinds) and self._stands(record, elsewhere)
-        }
-        todo = [film for film in films if film.position not in records]
+        records, todo = self._known(journal, elsewhere)
         thumbnails = Thumbnails(CONTACT_SHEET_FILMS)
         kept = ThumbnailFile(self.output, anew=not len(journal))
 
@@ -261,9 +212,8 @@ class BatchPredictor:
             answers = self._here(todo)
         else:
             answers = elsewhere.predict(todo, fingerprint=shape)
-        predicted = self._written(answers, journal, lock=lock)
+        predicted = self._written(answers, journal, records, lock=lock)
         for film, prepared, record in progress(predicted, "predicting", total=len(todo)):
-            records[film.position] = record
             if not isinstance(record, Refusal) and isinstance(prepared, PreparedFilm):
                 thumbnails.offer(film.position, prepared.image)
                 if self.report:
@@ -271,13 +221,13 @@ class BatchPredictor:
         seconds = time.monotonic() - reading
 
         speed = {
-            "from_earlier_run": len(films) - len(todo),
+            "from_earlier_run": len(self.dataset) - len(todo),
             "seconds": round(time.monotonic() - started, 3),
             "films_per_second": round(len(todo) / seconds, 2) if todo else None,
         }
         with output_errors():
             self._draw(records, thumbnails)
-            summary = self._write([records[film.position] for film in films], about | speed)
+            summary = self._write(records, about | speed)
         if self.report:
             title = f"{summary['bundle']} {summary['bundle_version']}"
             draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read)
@@ -368,28 +318,47 @@ class BatchPredictor:
                 with notes.of(film.item):
                     return self.dataset.load(film.item)
 
-            yield from self.stream().predict(load, [film for film in todo if film not in ended])
+            positions = {film.position for film in ended}
+            left = (film for film in todo if film.position not in positions)
+            yield from self.stream().predict(load, left)
+
+    def _known(
+        self, journal: Journal, elsewhere: Elsewhere | None
+    ) -> tuple[RunRecords, Sequence[BatchFilm]]:
+        """Return what an earlier run has found, and the films that are left."""
+        items = self.dataset.collection.items
+        records = RunRecords(journal, len(items))
+        kinds = (self.postprocessing.record, Refusal)
+        for position, item in enumerate(items) if len(journal) else ():
+            place = journal.place_of(item, Stamp.of(item))
+            if place is not None:
+                record = journal.record_at(place)
+                if isinstance(record, kinds) and self._stands(record, elsewhere):
+                    records.take(position, place, record)
+        return records, Films(items, records.missing())
 
     def _written(
-        self, predicted: Iterable[Sequence[Given]], journal: Journal, *, lock: FolderLock
+        self,
+        predicted: Iterable[Sequence[Given]],
+        journal: Journal,
+        records: RunRecords,
+        *,
+        lock: FolderLock,
     ) -> Iterator[Given]:
         """Hand out answers once they stand in the journal."""
         for answers in predicted:
             lock.require()
             with output_errors():
-                journal.add(Entry(film.item.frame, film.stamp, r) for film, _, r in answers)
-            for _, prepared, _ in answers:
+                places = journal.add(Entry(f.item.frame, f.stamp, r) for f, _, r in answers)
+            for place, (film, prepared, record) in zip(places, answers, strict=True):
+                records.take(film.position, place, record)
                 if isinstance(prepared, PreparedFilm):
                     self.dataset.release(prepared)
             yield from answers
 
-    def _draw(self, records: Mapping[int, Record], thumbnails: Thumbnails) -> None:
+    def _draw(self, records: RunRecords, thumbnails: Thumbnails) -> None:
         """Draw the first predicted films; those of an earlier run are read once more."""
-        predicted = [
-            (position, record)
-            for position, record in sorted(records.items())
-            if not isinstance(record, Refusal)
-        ][:CONTACT_SHEET_FILMS]
+        predicted = records.first_predicted(CONTACT_SHEET_FILMS)
         captioned = self.postprocessing.caption
         films = [
             (
@@ -412,17 +381,16 @@ class BatchPredictor:
         read = self.reader.read(self.dataset.__getitem__, [position])
         return next((stretched(f.image) for _, f in read if isinstance(f, PreparedFilm)), None)
 
-    def _write(self, records: Sequence[Record], about: Mapping[str, object]) -> Mapping[str, Any]:
-        collection = self.dataset.collection
-        refused = [record for record in records if isinstance(record, Refusal)]
-        predicted = [record for record in records if not isinstance(record, Refusal)]
+    def _write(self, records: RunRecords, about: Mapping[str, object]) -> Mapping[str, Any]:
+        collection, predicted = self.dataset.collection, records.predicted
         made: Mapping[str, object] = {}
         if self.dicom is not None:
-            made = self.dicom.finish([record.filename for record in predicted])
+            kinds = self.dicom.kinds
+            made = self.dicom.finish([r.filename for r in predicted] if kinds else [])
         write_batch(
             self.output,
             predicted,
-            [*collection.refusals, *refused],
+            Joined(collection.refusals, records.refused),
             tables=self.postprocessing.tables,
             summary={"inputs": collection.inputs, **about, **made},
         )

@@ -1,13 +1,18 @@
 """What a batch has done so far, on disk line by line, so that a killed run goes on where it was."""
 
+import itertools
 import json
+import weakref
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from pipelines.errors import ConfigurationError, Reason
-from pipelines.files import write_text
+from pipelines.files import whole_file
 from pipelines.ingest.collect import Item
 from pipelines.predictions import (
     AnomalyDetection,
@@ -108,24 +113,30 @@ class Journal:
         self, path: Path, fingerprint: Mapping[str, str], *, restart: bool = False
     ) -> None:
         self._path = path
-        self._entries: dict[str, Entry] = {}
-        found = None if restart else _read_lines(path)
-        self.changed = tuple(_differences(found[0], fingerprint)) if found else ()
-        if found and INPUT_FOLDER in found[0] and INPUT_FOLDER in self.changed:
+        self._reading: BinaryIO | None = None
+        found = {} if restart else _first_line(path)
+        self.changed = tuple(_differences(found, fingerprint)) if found else ()
+        if INPUT_FOLDER in found and INPUT_FOLDER in self.changed:
             raise ConfigurationError(
                 Reason.CONFIGURATION,
                 "expected the input folder that the tables in OUTPUT are of, got another one; "
                 "choose another OUTPUT, or replace those tables with --restart",
             )
-        if found and not self.changed:
-            self._entries = {e.record.filename: e for e in map(_entry, found[1:]) if e is not None}
-        # Rewriting what was understood also drops unfinished and superseded lines.
-        lines = [dict(fingerprint), *map(_line, self._entries.values())]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+        names, places = array("q"), array("Q")
+        with whole_file(path) as temporary, temporary.open("wb") as written:
+            written.write(_bytes(dict(fingerprint)))
+            # Rewriting what was understood also drops unfinished and superseded lines.
+            for entry in _last_entries(path) if found and not self.changed else ():
+                names.append(hash(entry.record.filename))
+                places.append(written.tell())
+                written.write(_bytes(_line(entry)))
+        order = np.argsort(names, kind="stable")
+        self._names = np.frombuffer(names, np.int64)[order]
+        self._places = np.frombuffer(places, np.uint64)[order]
 
     def __len__(self) -> int:
-        """How many inputs are recorded."""
-        return len(self._entries)
+        """How many inputs an earlier run has recorded."""
+        return len(self._names)
 
     def find(self, item: Item, stamp: Stamp) -> Prediction | Refusal | None:
         """Return what became of an input; None if it is new, has changed, or is to be tried again.
@@ -134,17 +145,59 @@ class Journal:
             item: The film.
             stamp: How its file looks now.
         """
-        entry = self._entries.get(item.filename)
-        if entry is None or (entry.frame, entry.stamp) != (item.frame, stamp):
+        place = self.place_of(item, stamp)
+        return None if place is None else self.record_at(place)
+
+    def place_of(self, item: Item, stamp: Stamp) -> int | None:
+        """Return where it stands what became of an input, for `record_at`; None as of `find`.
+
+        Args:
+            item: The film.
+            stamp: How its file looks now.
+        """
+        name = hash(item.filename)
+        first = int(np.searchsorted(self._names, name))
+        if first == len(self._names) or self._names[first] != name:
+            return None
+        place = int(self._places[first])
+        entry = self._entry_at(place)
+        known = (entry.record.filename, entry.frame, entry.stamp)
+        if known != (item.filename, item.frame, stamp):
             return None
         if isinstance(entry.record, Refusal) and entry.record.reason in _PASSING:
             return None
-        return entry.record
+        return place
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Append lines and hand them to the operating system, so that they outlive this process."""
-        with self._path.open("a", encoding="utf-8") as journal:
-            journal.write("".join(json.dumps(_line(entry)) + "\n" for entry in entries))
+    def record_at(self, place: int) -> Prediction | Refusal:
+        """Read a record.
+
+        Args:
+            place: Where it stands, as `add` or `place_of` says.
+        """
+        return self._entry_at(place).record
+
+    def add(self, entries: Iterable[Entry]) -> list[int]:
+        """Append lines and hand them to the operating system, so that they outlive this process.
+
+        Args:
+            entries: What became of some inputs.
+
+        Returns:
+            Where each stands.
+        """
+        places = []
+        with self._path.open("ab") as journal:
+            for entry in entries:
+                places.append(journal.tell())
+                journal.write(_bytes(_line(entry)))
+        return places
+
+    def _entry_at(self, place: int) -> Entry:
+        if self._reading is None:
+            self._reading = self._path.open("rb")
+            weakref.finalize(self, self._reading.close)
+        self._reading.seek(place)
+        return _parse(json.loads(self._reading.readline()))
 
 
 def is_output(folder: Path) -> bool:
@@ -222,20 +275,40 @@ _KINDS: Mapping[str, Callable[[str, Mapping[str, Any]], Prediction | Refusal]] =
 """How a line becomes a record, by the name of its class."""
 
 
-def _read_lines(path: Path) -> list[dict[str, object]]:
-    """Read all whole lines; the first one, the fingerprint, must be among them."""
+def _bytes(line: Mapping[str, object]) -> bytes:
+    return f"{json.dumps(line)}\n".encode("ascii")
+
+
+def _whole_lines(path: Path) -> Iterator[object]:
+    """Give what stands in each line that was finished; None for damaged ones."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open("rb") as journal:
+            for line in journal:
+                if line.endswith(b"\n"):
+                    yield _json(line.decode("utf-8", errors="replace"))
     except FileNotFoundError:
-        return []
-    lines: list[dict[str, object]] = []
-    for number, line in enumerate(text.split("\n")[:-1]):
-        content = _json(line)
-        if isinstance(content, dict):
-            lines.append(content)
-        elif number == 0:
-            return []
-    return lines
+        return
+
+
+def _first_line(path: Path) -> dict[str, object]:
+    """Read the fingerprint; empty if there is none, without which the rest means nothing."""
+    first = next(_whole_lines(path), None)
+    return first if isinstance(first, dict) else {}
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    lines = itertools.islice(_whole_lines(path), 1, None)
+    read = (_entry(line) for line in lines if isinstance(line, dict))
+    return (entry for entry in read if entry is not None)
+
+
+def _last_entries(path: Path) -> Iterator[Entry]:
+    """Give the last entry of each input, an entry at a time."""
+    names = np.array(array("q", (hash(entry.record.filename) for entry in _entries(path))))
+    last = np.zeros(len(names), bool)
+    # The first of each name from behind.
+    last[len(names) - 1 - np.unique(names[::-1], return_index=True)[1]] = True
+    return (entry for entry, is_last in zip(_entries(path), last, strict=True) if is_last)
 
 
 def _json(line: str) -> object:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from pipelines.ingest.guard import guard_input
 from pipelines.ingest.objects import StoredObject
 from pipelines.ingest.shard import Shard
 from pipelines.ingest.sniff import FileFormat, sniff
+from pipelines.ingest.spooled import Spooled
 from pipelines.predictions import Refusal
 from pipelines.progress import progress
 
@@ -116,8 +117,8 @@ class Collection:
     """
 
     root: Path
-    items: tuple[Item, ...]
-    refusals: tuple[Refusal, ...]
+    items: Sequence[Item]
+    refusals: Sequence[Refusal]
     listing: Listing | None = None
 
     @property
@@ -330,9 +331,10 @@ class _Collector:
     def __init__(self, source: Source, shard: Shard | None) -> None:
         self._source = source
         self._shard = shard
-        self._items: list[Item] = []
-        self._refusals: list[Refusal] = []
-        self._by_instance: dict[str, Entry] = {}
+        self._items: Spooled[Item] = Spooled()
+        self._refusals: Spooled[Refusal] = Spooled()
+        self._by_instance: dict[bytes, int] = {}
+        self._firsts: Spooled[Entry] = Spooled()
         self._found: list[Found] = []
         self._count = 0
         self._names = hashlib.sha256()
@@ -351,7 +353,7 @@ class _Collector:
         listing = None
         if self._shard is not None:
             listing = Listing(self._count, self._names.hexdigest(), tuple(self._found))
-        return Collection(root, tuple(self._items), tuple(self._refusals), listing)
+        return Collection(root, self._items, self._refusals, listing)
 
     def _take(self, place: int, entry: Entry) -> None:
         """Make items or a refusal of an entry."""
@@ -371,10 +373,9 @@ class _Collector:
             self._refusals.append(refusal)
         else:
             name, frames = entry.filename, look.frames
-            self._items += [
-                Item(entry.path, frame_name(name, n, frames=frames), n, entry.origin)
-                for n in range(frames)
-            ]
+            for n in range(frames):
+                shown = frame_name(name, n, frames=frames)
+                self._items.append(Item(entry.path, shown, n, entry.origin))
         if self._shard is not None:
             frames = look.frames if refusal is None else 0
             instance = content and hashlib.sha256(look.instance.encode()).hexdigest()[:32]
@@ -383,11 +384,15 @@ class _Collector:
 
     def _check_duplicate(self, instance: str, entry: Entry) -> None:
         # An empty UID says nothing about which instance it is.
-        first = self._by_instance.setdefault(instance, entry) if instance else entry
-        if first is entry:
+        if not instance:
+            return
+        known = hashlib.sha256(instance.encode("utf-8", "surrogateescape")).digest()[:16]
+        place = self._by_instance.setdefault(known, len(self._firsts))
+        if place == len(self._firsts):
+            self._firsts.append(entry)
             return
         with guard_input():
-            equal = self._source.content(first) == self._source.content(entry)
+            equal = self._source.content(self._firsts[place]) == self._source.content(entry)
         raise doubled(equal=equal)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.evaluation.anomaly_rows import COLUMNS, anomaly_cells
-from pipelines.files import write_csv, write_json
+from pipelines.files import write_csv, write_json_with_list
 from pipelines.predictions import AnomalyDetection
 from pipelines.results.records import record_json
 
@@ -37,13 +37,11 @@ def write_detections(
             for each in detections
         ),
     )
-    write_json(
+    write_json_with_list(
         output / "predictions.json",
-        {
-            "score": score,
-            "threshold": threshold,
-            "predictions": list(map(record_json, detections)),
-        },
+        {"score": score, "threshold": threshold},
+        "predictions",
+        map(record_json, detections),
     )
     counts = Counter(each.anomalous for each in detections)
     return {"anomalous": counts[True], "normal": counts[False]}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipelines.errors import DatasetError, Reason
 from pipelines.evaluation.regions import Box, Mask, count_components, principal_length
-from pipelines.files import whole_file, write_csv, write_json
+from pipelines.files import whole_file, write_csv, write_json_with_list
 from pipelines.predictions import Region, Segmentation
 from pipelines.results.records import record_json
 from pipelines.results.rle import encode
@@ -157,9 +157,11 @@ def write_segmentations(
             for region in film.regions
         ),
     )
-    write_json(
+    write_json_with_list(
         output / "predictions.json",
-        {"classes": list(classes), "predictions": list(map(record_json, segmentations))},
+        {"classes": list(classes)},
+        "predictions",
+        map(record_json, segmentations),
     )
     found = Counter(r.name for film in segmentations for r in film.regions if r.area_px)
     return {"found": {name: found[name] for name in classes}}

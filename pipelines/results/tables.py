@@ -7,13 +7,16 @@ from typing import Any
 
 from pipelines.errors import Outcome, Reason, RunError
 from pipelines.evaluation.prediction_table import prediction_columns, prediction_row
-from pipelines.files import write_csv, write_json
+from pipelines.files import write_csv, write_json, write_json_with_list
 from pipelines.predictions import Classification, Prediction, Refusal
 from pipelines.results.records import record_json
+from pipelines.results.rows import Names, in_rows
 from pipelines.table_cells import table_filename, table_number, table_text
 
 GUARD_COLUMNS = ("out_of_distribution",)
 """Last columns of every table that has a row a film."""
+
+_OPTIONAL = ("region", "explanation_agreement")
 
 
 def write_batch(
@@ -42,10 +45,11 @@ def write_batch(
         RunError: If the counts do not add up to `inputs`, or one input stands in two rows.
     """
     counts = _count(predictions, refusals, summary)
-    refused = sorted(refusals, key=lambda record: _place(record.filename))
-    counts |= tables(output, sorted(predictions, key=lambda record: _place(record.filename)))
+    counts |= tables(output, in_rows(predictions))
     write_csv(
-        output / "failures.csv", ["filename", "outcome", "reason", "message"], map(_row, refused)
+        output / "failures.csv",
+        ["filename", "outcome", "reason", "message"],
+        map(_row, in_rows(refusals)),
     )
     # Last, since its being there says that the tables beside it are complete.
     write_json(
@@ -67,12 +71,15 @@ def write_classifications(
         `labels`: how many films of each predicted label there are; `regions`, where regions were
         looked for: how many films of each outcome.
     """
-    regions = Counter(record.region for record in classifications if record.region is not None)
-    optional = [
-        name
-        for name in ("region", "explanation_agreement")
-        if any(getattr(record, name) is not None for record in classifications)
-    ]
+    labels: Counter[str] = Counter()
+    regions: Counter[str] = Counter()
+    there: set[str] = set()
+    for record in classifications:
+        labels[record.predicted_label] += 1
+        there |= {name for name in _OPTIONAL if getattr(record, name) is not None}
+        if record.region is not None:
+            regions[record.region] += 1
+    optional = [name for name in _OPTIONAL if name in there]
     write_csv(
         output / "predictions.csv",
         [*prediction_columns(classes), *GUARD_COLUMNS, *optional],
@@ -83,14 +90,12 @@ def write_classifications(
             for record in classifications
         ),
     )
-    write_json(
+    write_json_with_list(
         output / "predictions.json",
-        {
-            "classes": list(classes),
-            "predictions": list(map(record_json, classifications)),
-        },
+        {"classes": list(classes)},
+        "predictions",
+        map(record_json, classifications),
     )
-    labels = Counter(record.predicted_label for record in classifications)
     counts = {"labels": dict(sorted(labels.items()))}
     return counts | ({"regions": dict(sorted(regions.items()))} if regions else {})
 
@@ -112,7 +117,6 @@ def _count(
     refusals: Sequence[Refusal],
     summary: Mapping[str, object],
 ) -> dict[str, object]:
-    outcomes = Counter(refusal.outcome for refusal in refusals)
     inputs = summary.get("inputs")
     rows = len(predictions) + len(refusals)
     if inputs != rows:
@@ -121,23 +125,31 @@ def _count(
             f"expected predicted + skipped + failed to be the {inputs} inputs, got {rows}; "
             "report this as a fault of plainfilm",
         )
-    names = {p.filename for p in predictions} | {r.filename for r in refusals}
-    if len(names) != rows:
+    names = Names(rows)
+    reasons: Counter[Reason] = Counter()
+    unlike: Counter[bool | None] = Counter()
+    for prediction in predictions:
+        names.add(prediction.filename)
+        unlike[prediction.out_of_distribution] += 1
+    for refusal in refusals:
+        names.add(refusal.filename)
+        reasons[refusal.reason] += 1
+    if names.repeated():
         raise RunError(
             Reason.INTERNAL,
-            f"expected each input in one row, got {rows - len(names)} repeated; "
+            f"expected each input in one row, got {names.repeated()} repeated; "
             "report this as a fault of plainfilm",
         )
-    reasons = Counter(refusal.reason.value for refusal in refusals)
-    guarded = [p for p in predictions if p.out_of_distribution is not None]
-    unlike = sum(bool(p.out_of_distribution) for p in guarded)
+    outcomes: Counter[Outcome] = Counter()
+    for reason, times in reasons.items():
+        outcomes[reason.outcome] += times
     return {
         "inputs": inputs,
         "predicted": len(predictions),
         "skipped": outcomes[Outcome.SKIPPED],
         "failed": outcomes[Outcome.FAILED],
-        "reasons": dict(sorted(reasons.items())),
-        "out_of_distribution": unlike if guarded else None,
+        "reasons": dict(sorted((reason.value, times) for reason, times in reasons.items())),
+        "out_of_distribution": unlike[True] if unlike[True] + unlike[False] else None,
     }
 
 
@@ -148,9 +160,3 @@ def _row(refusal: Refusal) -> dict[str, object]:
         "reason": refusal.reason.value,
         "message": table_text(refusal.message),
     }
-
-
-def _place(filename: str) -> tuple[str, int]:
-    """Order frame 10 of a file behind its frame 2."""
-    name, mark, frame = filename.rpartition("#")
-    return (name, int(frame)) if mark and frame.isdecimal() else (filename, 0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.inference.journal import Stamp
 from pipelines.ingest.collect import Item
 from pipelines.predictions import Prediction, Refusal
 
@@ -57,12 +58,12 @@ class Done:
     """What became of the films of a block.
 
     Attributes:
-        records: The record of each film by its number.
+        records: Each film's number, how its file looked before it was read, and its record.
         files: What was written of them, by path below the output.
         trouble: Why nothing can be predicted by this worker; it ends the run.
     """
 
-    records: Sequence[tuple[int, Prediction | Refusal]] = ()
+    records: Sequence[tuple[int, Stamp, Prediction | Refusal]] = ()
     files: Mapping[str, bytes] | None = None
     trouble: BaseException | None = None
 

@@ -8,16 +8,17 @@ else with it. Answers are counted against the films that were asked for; Ray's w
 import logging
 import tempfile
 import warnings
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipelines.deploy.ray_batch.blocks import Block, Done, Recipe, packed, unpacked
 from pipelines.deploy.ray_batch.cluster import Workers, cluster, workers
 from pipelines.deploy.ray_batch.worker import ANSWERS, FILMS, Worker
 from pipelines.errors import Reason, RunError
-from pipelines.inference.batch import BatchFilm, BatchPredictor, Given
+from pipelines.inference.batch import BatchPredictor
+from pipelines.inference.batch_films import BatchFilm, Given
 from pipelines.inference.engine_trial import AUTO
 from pipelines.inference.output import output_errors
 from pipelines.predictions import Refusal, Segmentation
@@ -77,7 +78,7 @@ class RayRounds:
         if not films:
             return
         with cluster(self._address):
-            waiting = dict(enumerate(films))
+            waiting = _Waiting(films)
             size, tries, empty = 0, 0, 0
             while waiting:
                 self._prepare(fingerprint)
@@ -85,14 +86,13 @@ class RayRounds:
                 answered = False
                 for done in self._round(waiting, size):
                     answered = True
-                    yield [(waiting.pop(n), None, r) for n, r in self._new(done, waiting)]
+                    yield self._new(done, waiting)
                 empty = 0 if answered else empty + 1
                 if empty == _EMPTY_ROUNDS:
                     raise RunError(Reason.WORKER_DIED, _NO_WORKER)
                 tries += answered and size == 1
                 if tries == _TRIES_ALONE:
-                    yield [(film, None, _died(film)) for film in waiting.values()]
-                    return
+                    yield [(film, None, _died(film)) for film in map(waiting.pop, list(waiting))]
                 if waiting and answered:
                     _log.warning("%d films did not come back from their workers", len(waiting))
                     size = 1 if size <= 2 * _SMALLER else size // _SMALLER
@@ -116,7 +116,7 @@ class RayRounds:
         share = films // (_BLOCKS_A_WORKER * self._workers.count)
         return min(most, max(least, share))
 
-    def _round(self, waiting: Mapping[int, BatchFilm], size: int) -> Iterator[Done]:
+    def _round(self, waiting: "_Waiting", size: int) -> Iterator[Done]:
         """Send all films that are waiting, and give what comes back.
 
         Raises:
@@ -134,14 +134,14 @@ class RayRounds:
             # Films that are missing now are asked for again.
             _log.debug("a round ended early: %s", type(error).__name__)
 
-    def _blocks(self, waiting: Mapping[int, BatchFilm], size: int) -> Iterator[Block]:
+    def _blocks(self, waiting: "_Waiting", size: int) -> Iterator[Block]:
         """Cut films into blocks; the first one is empty, and its answer says that workers live."""
         yield Block(())
-        numbers = list(waiting)
+        numbers = array("Q", waiting)
         for start in range(0, len(numbers), size):
             cut = numbers[start : start + size]
             pictures = self._evaluator.report and cut[0] < MOST
-            yield Block(tuple((n, waiting[n].item) for n in cut), pictures)
+            yield Block(tuple((n, waiting.films[n].item) for n in cut), pictures)
 
     def _answers(self, blocks: Iterator[Block], *, alone: bool) -> Iterator[bytes]:
         """Let Ray Data map blocks to packed answers, in the order in which they are ready."""
@@ -177,14 +177,13 @@ class RayRounds:
         ):
             yield from (each.as_py() for each in batch.column(ANSWERS))
 
-    def _new(self, done: Done, waiting: Mapping[int, BatchFilm]) -> list[tuple[int, Any]]:
+    def _new(self, done: Done, waiting: "_Waiting") -> list[Given]:
         """Return the records of films that have none yet, with their files in the output."""
-        records = [(number, record) for number, record in done.records if number in waiting]
-        names = [record.filename for _, record in records]
-        if records and done.files:
+        new = [each for each in done.records if each[0] in waiting]
+        if new and done.files:
             with output_errors():
-                self._take(done.files, names)
-        return records
+                self._take(done.files, [record.filename for _, _, record in new])
+        return [(replace(waiting.pop(n), stamp=stamp), None, record) for n, stamp, record in new]
 
     def _take(self, files: Mapping[str, bytes], names: Sequence[str]) -> None:
         """Put what a worker has written into the output.
@@ -208,6 +207,34 @@ class RayRounds:
                 elif not name.startswith(f"{DICOM}/"):
                     (output / name).parent.mkdir(parents=True, exist_ok=True)
                     (block / name).replace(output / name)
+
+
+class _Waiting(Collection[int]):
+    """The numbers of films without an answer; a byte a film.
+
+    Args:
+        films: All films.
+    """
+
+    def __init__(self, films: Sequence[BatchFilm]) -> None:
+        self.films = films
+        self._waits = bytearray(b"\x01") * len(films)
+        self._count = len(films)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number, waits in enumerate(self._waits) if waits)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and bool(self._waits[number])
+
+    def pop(self, number: int) -> BatchFilm:
+        """Return a film that now has its answer."""
+        self._count -= self._waits[number]
+        self._waits[number] = 0
+        return self.films[number]
 
 
 def _died(film: BatchFilm) -> Refusal:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.deploy.ray_batch.blocks import Block, Done, Recipe, packed, unpacked
 from pipelines.errors import PlainfilmError, Reason, RunError
 from pipelines.inference.folder import FETCHED
-from pipelines.inference.journal import INPUT_FOLDER
+from pipelines.inference.journal import INPUT_FOLDER, Stamp
 from pipelines.ingest.collect import Item
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class _Model:
         from pipelines.reports.thumbnails import ThumbnailFile
 
         evaluator = self._evaluator
-        films = [_Numbered(number, item) for number, item in block.films]
+        films = (_Numbered(number, item, Stamp.of(item)) for number, item in block.films)
         kept = ThumbnailFile(self._scratch, anew=True)
         records = []
         with one_thread_an_operation(enabled=evaluator.engine.at_once > 1):
@@ -103,7 +103,7 @@ class _Model:
                 lambda film: evaluator.dataset.load(film.item), films
             ):
                 for film, outcome, record in answers:
-                    records.append((film.number, record))
+                    records.append((film.number, film.stamp, record))
                     if not isinstance(outcome, PreparedFilm):
                         continue
                     if block.pictures and not isinstance(record, Refusal):
@@ -140,10 +140,11 @@ def _session() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """A film with the number that it has in the run."""
+    """A film with the number that it has in the run, looked at just before it is read."""
 
     number: int
     item: Item
+    stamp: Stamp
 
 
 def _opened(recipe: Recipe, scratch: Path) -> "BatchPredictor":
