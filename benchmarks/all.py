@@ -32,6 +32,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "one_image": (),
     "training_throughput": (),
     "training_parts": (),
+    "multi_process": ("--steps", "4", "--repeats", "5"),
     "sliding_window": ("--repeats", "2"),
     "hand_postprocessing": (),
 }

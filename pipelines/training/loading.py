@@ -27,7 +27,8 @@ class FilmLoader(DataLoader[dict[str, Any]]):
         sampler: Which film is drawn when; None takes them in order.
 
     Raises:
-        ConfigurationError: If several processes cannot share what the sampler draws.
+        ConfigurationError: If several processes cannot share the batches, or what the sampler
+            draws.
     """
 
     def __init__(
@@ -40,6 +41,12 @@ class FilmLoader(DataLoader[dict[str, Any]]):
     ) -> None:
         order: dict[str, Any] = {"batch_size": batch_size, "sampler": sampler}
         group = ranks()
+        if 1 <= batch_size < group.size:
+            raise ConfigurationError(
+                Reason.CONFIGURATION,
+                f"expected a batch_size of at least a film for each of {group.size} processes, got "
+                f"{batch_size}; raise it, or train on fewer devices",
+            )
         if not group.alone and isinstance(sampler, EpochSampler):
             parts = RankBatches(sampler, batch_size=batch_size, group=group)
             order = {"batch_sampler": parts}
