@@ -371,5 +371,16 @@ def test_more_processes_than_devices_are_refused(device, there, said, monkeypatc
     assert require_devices("cuda", there) == "cuda"
 
 
+def test_fewer_films_in_a_batch_than_processes_are_refused(monkeypatch):
+    monkeypatch.setattr("pipelines.training.loading.ranks", lambda: Ranks(3, 8))
+    sampler = EpochSampler([{"label": 0}] * 20, balance="none")
+    with pytest.raises(ConfigurationError, match="a film for each of 8 processes, got 4"):
+        FilmLoader(Made(20), sampler=sampler, batch_size=4)
+    with pytest.raises(ConfigurationError, match="an EpochSampler for 8 processes, got range"):
+        FilmLoader(Made(20), sampler=range(20), batch_size=8)
+    assert len(FilmLoader(Made(20), sampler=sampler, batch_size=8)) == 3
+    assert len(FilmLoader(Made(20), batch_size=8).sampler) == 3
+
+
 def test_processes_on_a_cpu_need_no_devices():
     assert require_devices("cpu", 64) == "cpu"
