@@ -6,8 +6,9 @@ import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import pydicom
 import torch
 from PIL import Image
-from processes import Change, Started, run
+from processes import Change, Ended, Started, run
 
 from pipelines.datasets.phantoms import write_samples
 
@@ -33,7 +34,15 @@ _SMALL = {"network_def": _NETWORK, "image_size": 32, "device": "cpu"}
 _TRAINING = {**_SMALL, "batch_size": 4, "num_workers": 0}
 # These tell times or where the run was, and differ between two runs that nothing disturbs.
 _FREE = frozenset(
-    {"seconds", "waited_percent", "films_per_second", "from_earlier_run", "output_dir", "commit"}
+    {
+        "seconds",
+        "waited_percent",
+        "films_per_second",
+        "from_earlier_run",
+        "output_dir",
+        "commit",
+        "num_workers",
+    }
 )
 _PASSED_OVER = ("events.out.tfevents.*", ".lock", ".lock.json", "*.jsonl")
 _CACHE_NAME = re.compile(r"[0-9a-f]{24}")  # of films at their places, which differ between trials
@@ -47,11 +56,13 @@ class Stage:
         name: In the table.
         command: Arguments, or a function, from a trial's folder with `input` and `output` in it.
         films: Folder of the data set that becomes `input`.
+        environment: Variables of the process.
     """
 
     name: str
     command: Callable[[Path], Sequence[str] | Change]
     films: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,19 +96,24 @@ class Trial:
         """What every process of this trial is started with."""
         places = {"TMPDIR": "tmp", "XDG_CACHE_HOME": "cache", "HF_HOME": "cache/hf"}
         environment = {name: str(self.folder / place) for name, place in places.items()}
+        environment.update(self.stage.environment)
         return {"command": self.stage.command(self.folder), "environment": environment}
 
     def started(self, change: Change | None = None) -> Started:
         """Start the command."""
         return Started(**self.options, change=change)
 
-    def run(self, change: Change | None = None) -> Any:
+    def run(self, change: Change | None = None) -> Ended:
         """Run the command to its end."""
         return run(**self.options, change=change)
 
 
-def stages(folder: Path) -> dict[str, Stage]:
-    """Make films and weights, and return every kind of command by name."""
+def stages(folder: Path) -> tuple[dict[str, Stage], tuple[Trial, Ended]]:
+    """Make films and weights.
+
+    Returns:
+        Every kind of command by name; the training that the weights are from, and how it ended.
+    """
     films = folder / "films"
     write_samples("chest", films, count=24, seed=1)
     mixed = _mixed(films, folder / "mixed")
@@ -113,9 +129,14 @@ def stages(folder: Path) -> dict[str, Stage]:
         Stage("predict", partial(_predict, weights=weights), mixed),
         Stage("datalist", _datalist, films),
         Stage("film cache", _read_films, films),
-        Stage("engine cache", partial(_predict, weights=weights, engine="onnxruntime"), mixed),
+        Stage("engine cache", _keep_network, mixed),
     )
-    return {stage.name: stage for stage in every}
+    return {stage.name: stage for stage in every}, (made, ended)
+
+
+def with_loaders(stage: Stage) -> Stage:
+    """Return a training whose batches are made by processes of their own."""
+    return replace(stage, command=partial(stage.command, more={"num_workers": 2}))
 
 
 def _mixed(films: Path, folder: Path) -> Path:
@@ -133,11 +154,10 @@ def _train(folder: Path, *, epochs: int, more: Mapping[str, object] | None = Non
     return ["train", BUNDLE, *places, *_set(given)]
 
 
-def _predict(folder: Path, *, weights: Path, engine: str = "torch") -> list[str]:
+def _predict(folder: Path, *, weights: Path) -> list[str]:
     given = {**_SMALL, "weights": str(weights / "model.pt"), "engine.batch_size": 2}
     places = [str(folder / "input"), str(folder / "output")]
-    more = ["--engine", engine] if engine != "torch" else ["--dicom", "sr"]
-    return ["predict", BUNDLE, *places, *more, *_set(given)]
+    return ["predict", BUNDLE, *places, "--dicom", "sr", *_set(given)]
 
 
 def _datalist(folder: Path) -> list[str]:
@@ -157,6 +177,26 @@ def read_films(films: Path, cache: Path) -> None:
     items = [{"image": str(p), "label": 0} for p in sorted(films.rglob("*.*"))]
     data = RadiographDataset(items, radiograph_augmentation(image_size=256), cache_dir=cache)
     data.read_all()
+
+
+def _keep_network(_folder: Path) -> Change:
+    return keep_network
+
+
+def keep_network() -> None:
+    """Keep a converted network, written in small pieces, and which engine was the quickest."""
+    from pipelines.inference import engine_cache
+
+    engine_cache.converted("network", _write_slowly)
+    engine_cache.remember("choice", {"engine": "onnxruntime"})
+
+
+def _write_slowly(path: Path) -> None:
+    with path.open("wb") as network:
+        for piece in range(250):
+            network.write(bytes([piece]) * 5000)
+            network.flush()
+            time.sleep(0.001)
 
 
 def _set(given: Mapping[str, object]) -> list[str]:

@@ -28,6 +28,7 @@ from fault_stages import Stage, Trial, differences, doubled_rows, half_files, le
 from processes import Ended
 
 HERE = Path(__file__).resolve().parent
+_FEWEST_TIMED = 5  # kills for which the time of a run is taken with care
 
 
 @dataclass
@@ -79,14 +80,16 @@ class Bench:
         self.folder = folder
         self.kills = kills
         self.seed = seed
-        self.stages = stages(folder / "made")
+        self.stages, training = stages(folder / "made")
         self._undisturbed: dict[str, tuple[Trial, Ended]] = {}
+        if kills < _FEWEST_TIMED:
+            self._undisturbed[training[0].stage.name] = training
 
     def undisturbed(self, stage: Stage) -> tuple[Trial, Ended]:
         """Return a run that nothing disturbs: its folder, and how it ended."""
         if stage.name not in self._undisturbed:
             # The first one imports what no later one has to: its time is not taken.
-            for name in ("first", "undisturbed"):
+            for name in ("first", "undisturbed")[self.kills < _FEWEST_TIMED :]:
                 trial = Trial.of(stage, self.folder / f"{stage.name} {name}")
                 ended = trial.run()
                 if ended.status not in {0, 3}:
@@ -115,7 +118,9 @@ class Disturbed:
         self.stage = bench.stages[row.stage]
         self.kills = bench.kills
         self.random = random.Random(f"{bench.seed} {row.fault} {row.stage}")
-        self.seconds = bench.undisturbed(self.stage)[1].seconds
+        self.folder = bench.folder
+        self.undisturbed, ended = bench.undisturbed(self.stage)
+        self.seconds, self.status = ended.seconds, ended.status
 
     def be(self, fault: Callable[["Disturbed"], None]) -> None:
         """Let the fault do its work."""
@@ -129,37 +134,41 @@ class Disturbed:
         """Return a random moment of an undisturbed run, start and end included, in seconds."""
         return self.random.uniform(0, self.seconds)
 
-    def disturbed(self, trial: Trial, ended: Ended, *, expected: Sequence[str]) -> None:
+    def disturbed(
+        self, trial: Trial, ended: Ended, *, expected: Sequence[str], whole: bool = True
+    ) -> None:
         """Count a disturbed run, and what it left.
 
         Args:
             trial: Where.
             ended: How it ended.
             expected: How it may end, beside as if nothing had been.
+            whole: Whether every file should be whole, which those that were damaged are not.
         """
         self.row.tries += 1
         self.row.said[ended.said] = self.row.said.get(ended.said, 0) + 1
         if ended.said not in {*expected, "done", "done, some failed"}:
             self.row.problems.append(f"ended with {ended.said}: {ended.stderr[-500:]}")
-        self._count("half", half_files(trial.folder))
+        if whole:
+            self._count("half", half_files(trial.folder))
 
-    def finish(self, trial: Trial, *, says: str = "") -> None:
+    def finish(self, trial: Trial, *, says: str = "", like: Trial | None = None) -> None:
         """Give the command again, and compare what it leaves with an undisturbed run.
 
         Args:
             trial: Where.
             says: What the command has to say on the way, as a regular expression.
+            like: An undisturbed run, where it is not that of the stage.
         """
-        whole, reference = self.bench.undisturbed(self.stage)
         ended = trial.run()
         self.row.reruns += 1
-        if ended.status == reference.status:
+        if ended.status == self.status:
             self.row.completed += 1
         else:
             self.row.problems.append(f"again: {ended.said}: {ended.stderr[-500:]}")
         if not re.search(says, ended.stdout + ended.stderr):
             self.row.problems.append(f"did not say {says!r}")
-        differing = differences(whole.folder, trial.folder)
+        differing = differences((like or self.undisturbed).folder, trial.folder)
         if differing:
             self.row.problems.append(f"differs: {', '.join(differing)}")
         self.row.equal += not differing
@@ -228,6 +237,7 @@ def keep(folder: Path, rows: Sequence[Row], *, options: argparse.Namespace, seco
     named = f"{machine['processor']}-{machine['cores']}"
     stem = f"faults-{re.sub(r'[^a-z0-9]+', '-', named.lower()).strip('-')}"
     folder.mkdir(parents=True, exist_ok=True)
+    rows = _with_kept(folder / f"{stem}.json", rows)
     content = {
         "machine": machine,
         "kills": options.kills,
@@ -237,8 +247,17 @@ def keep(folder: Path, rows: Sequence[Row], *, options: argparse.Namespace, seco
     }
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     command = f"python benchmarks/faults.py --kills {options.kills} --seed {options.seed}"
-    said = f"`{command}` on {machine['processor']}, {machine['cores']} cores, {seconds:.0f} s."
+    said = f"`{command}` on {machine['processor']}, {machine['cores']} cores."
     (folder / f"{stem}.md").write_text(f"{table(rows)}\n\n{said}\n", "utf-8")
+
+
+def _with_kept(path: Path, rows: Sequence[Row]) -> list[Row]:
+    """Put what was measured before, and not again now, beside the rows, in the order of faults."""
+    kept = json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
+    places = {(fault, stage): None for fault, stages_ in FAULTS.items() for stage in stages_}
+    places.update({(each["fault"], each["stage"]): Row(**each) for each in kept})
+    places.update({(row.fault, row.stage): row for row in rows})
+    return [row for row in places.values() if row is not None]
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ has its own memory and output, and can be killed at any moment. Before the comma
 function of the caller's may change the process: its clock, its memory, what a call raises.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 import time
@@ -17,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_SECONDS = 300.0
@@ -60,7 +62,8 @@ class Ended:
         return _WORDS.get(self.status, f"status {self.status}")
 
 
-_WORDS = {0: "done", 3: "done, some failed", 143: "143, told to end", -9: "killed"}
+# Before a command has begun, SIGTERM ends it as the system does: 143 as well, in a shell.
+_WORDS = {0: "done", 3: "done, some failed", 143: "143", -15: "143", -9: "killed"}
 
 
 class Started:
@@ -123,14 +126,24 @@ class Started:
         """Ask it to end, as a service manager does."""
         self._process.terminate()
 
-    def kill_a_child(self) -> bool:
-        """Kill a process that it has started, as the kernel does when memory runs out."""
-        with suppress(OSError, IndexError):
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return time.monotonic() - self._began
+
+    def children(self) -> list[int]:
+        """Return the numbers of the processes that it has started."""
+        with suppress(OSError):
             pid = self._process.pid
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-            os.kill(int(children[-1]), 9)
-            return True
-        return False
+            found = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+            return [int(each) for each in found.split()]
+        return []
+
+    def kill_a_child(self) -> None:
+        """Kill a process that it has started, as the kernel does when memory runs out."""
+        with suppress(OSError):
+            for child in self.children()[-1:]:
+                os.kill(child, signal.SIGKILL)
 
     def wait(self) -> Ended:
         """Wait for its end.
@@ -174,15 +187,33 @@ def _run(
         os.dup2(file, stream.fileno())
         os.close(file)
     warnings.resetwarnings()
+    # As in a command that was started by itself: its own processes are forked from it.
+    multiprocessing.set_start_method("fork", force=True)
     _draw_blank()
     if change is not None:
         change()
-    if callable(command):
-        command()
-        return
-    sys.argv = ["plainfilm", *command]
-    sys.path.insert(0, str(CHECKOUT))
-    runpy.run_module("pipelines", run_name="__main__", alter_sys=True)
+    try:
+        if callable(command):
+            _call(command)
+        sys.argv = ["plainfilm", *command]
+        sys.path.insert(0, str(CHECKOUT))
+        runpy.run_module("pipelines", run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # which a process of multiprocessing leaves out
+
+
+def _call(function: Change) -> NoReturn:
+    """Call a function as the command line calls that of a verb."""
+    from pipelines.refusal_text import refusal_text, root_cause
+    from pipelines.told_to_end import ends_when_told
+
+    try:
+        with ends_when_told():
+            function()
+    except Exception as error:  # noqa: BLE001 - said as the command line says it
+        sys.stderr.write(f"plainfilm: {refusal_text(root_cause(error))}\n")
+        sys.exit(1)
+    sys.exit(0)
 
 
 def _draw_blank() -> None:

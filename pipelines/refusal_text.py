@@ -28,6 +28,7 @@ from pipelines.files import read_json_object, write_json
 _LONGEST = 160
 _BUNDLE_PROGRAM = "monai.bundle.__main__"
 _NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+_GONE = frozenset({errno.ENOENT, errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE})
 _WORKER_GONE = re.compile(r"DataLoader worker \(pid")
 
 
@@ -47,6 +48,13 @@ def _of_the_machine(chain: Sequence[BaseException]) -> RunError | None:
             Reason.OUTPUT_UNWRITABLE,
             f"expected a place that can be written, got {last.strerror!r}; make room or name "
             "another place, then give the same command again",
+        )
+    if isinstance(last, OSError) and last.errno in _GONE:
+        return RunError(
+            Reason.MISSING,
+            f"expected files to stay where they are while this runs, got {last.strerror!r}"
+            f"{_place(last)}; bring back what was moved, or mount it again, then give the same "
+            "command again",
         )
     if any(_WORKER_GONE.match(str(each)) for each in chain):
         return RunError(

@@ -1,5 +1,6 @@
 """One run at a time in a folder: a live holder is refused, a dead one is taken over."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -82,6 +83,26 @@ def test_a_holder_that_was_taken_over_stops_and_leaves_the_lock(tmp_path):
         require_until_lost(lock)
     lock.release()
     assert json.loads((tmp_path / LOCK_NAME).read_text("utf-8"))["token"] == "t"
+
+
+def test_a_lock_is_whole_whenever_its_holder_ends(tmp_path, monkeypatch):
+    def stop(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "hardlink_to", stop)
+    with pytest.raises(KeyboardInterrupt):
+        FolderLock(tmp_path).acquire()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_where_files_have_no_second_names(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with locked(tmp_path), pytest.raises(RunError):
+        FolderLock(tmp_path).acquire()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_beats(tmp_path):

@@ -4,13 +4,14 @@ import http.server
 import json
 import logging
 import threading
+import time
 from functools import partial
 
 import pytest
 import torch
 from huggingface_hub import constants
 from monai.networks.nets import EfficientNetBN, UNet
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.classifiers import build_classifier
@@ -320,6 +321,26 @@ def test_without_a_network_the_file_to_provide_is_named(hub, monkeypatch):
         load_pretrained(small(out_channels=1), "hf://owner/name")
     assert raised.value.reason is Reason.WEIGHTS_MISSING
     assert "--set pretrained=FILE" in str(raised.value)
+
+
+def test_a_connection_that_breaks_is_said_and_leaves_no_half_file(hub, monkeypatch, tmp_path):
+    hub["/owner/name/resolve/main/model.safetensors"] = save(small(out_channels=2).state_dict())
+    whole = Hub.do_GET
+
+    def half(answer):
+        write = answer.wfile.write
+        answer.wfile.write = lambda content: write(content[: len(content) // 2])
+        whole(answer)
+
+    monkeypatch.setattr(Hub, "do_GET", half)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # between the hub's own tries
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    with pytest.raises(RunError, match="try again") as raised:
+        load_pretrained(small(out_channels=2), "hf://owner/name")
+    assert raised.value.reason is Reason.WEIGHTS_MISSING
+    assert not [path for path in (tmp_path / "cache").rglob("*model*") if path.is_file()]
+    monkeypatch.setattr(Hub, "do_GET", whole)
+    load_pretrained(small(out_channels=2), "hf://owner/name")
 
 
 def test_a_repository_without_weights_is_named(hub):

@@ -51,7 +51,7 @@ def test_unforeseen_errors_are_refusals(tmp_path: Path, monkeypatch: pytest.Monk
     Image.fromarray(GREY8).save(film)
     for error, reason in (
         (ValueError(f"Patient^Name in {film}"), Reason.INTERNAL),
-        (MemoryError(), Reason.TOO_LARGE),
+        (MemoryError(), Reason.OUT_OF_MEMORY),
         (OSError(5, "Input/output error", str(film)), Reason.FILE_UNREADABLE),
     ):
 

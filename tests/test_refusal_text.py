@@ -1,5 +1,6 @@
 """The one line that every failure ends with, in our commands and in MONAI's."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -22,6 +23,22 @@ def test_the_cause_is_ours_wherever_it_is_in_the_chain():
     assert root_cause(wrapped(wrapped(refusal))) is refusal
     first = TypeError("f() got an unexpected keyword argument 'x'")
     assert root_cause(wrapped(wrapped(first))) is first
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "output_unwritable"),
+        (OSError(errno.EROFS, "Read-only file system"), "output_unwritable"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "missing"),
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "out_of_memory"),
+    ],
+)
+def test_what_the_machine_lacks_is_said_with_what_to_do(error, said):
+    text = refusal_text(root_cause(wrapped(error)))
+    assert text.startswith(f"error ({said}): expected")
+    assert "then give the same command again" in text
 
 
 @pytest.mark.parametrize("kind", [ConfigurationError, InputError, RunError])

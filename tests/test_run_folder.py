@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dataset_fixture import make_chest_set
@@ -76,6 +77,22 @@ def data(tmp_path):
 
 def record(folder, data):
     return RunRecord(folder, dataset=data, seed=3, device="cpu")
+
+
+def test_a_new_run_is_the_newest_though_the_clock_was_set_back(bundle):
+    begun(bundle, "20991231-235959-aaaaaa", {"seed": 1})
+    folder = Path(choose_run_folder(str(bundle)))
+    assert folder.name.startswith("21000101-000000-")
+    begun(bundle, folder.name, {"seed": 2})
+    assert unfinished_runs(folder.parent)[0] == folder
+
+
+def test_what_a_killed_run_left_unfinished_is_removed(tmp_path, data):
+    left = tmp_path / "run" / "checkpoints" / ".writing-0123.pt"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    RunRecord(tmp_path / "run", dataset=data, seed=0, device="cpu").start()
+    assert not left.exists()
 
 
 def test_folder_records_what_is_run_on_what(tmp_path, data):

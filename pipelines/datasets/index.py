@@ -165,6 +165,8 @@ def _write(datalist: Datalist, output: Path, fix: Fix | None) -> Indexed:
         datalist.write(output)
         write_json(output.with_name(DATA_CARD), card)
         write_leaks(output.with_name(LEAKAGE), found)
+    except FileNotFoundError:  # folders are made as needed: it is a film that is gone
+        raise
     except OSError as error:
         _refuse_output(error.strerror or "an error")
     return Indexed(datalist, found, left)

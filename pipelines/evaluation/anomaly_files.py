@@ -33,7 +33,6 @@ def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
         output_dir: Folder to write to; made if missing.
         evaluation: The evaluation.
     """
-    write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
         output_dir / "metrics.csv",
         ["metric", "value", "ci_low", "ci_high"],
@@ -59,6 +58,8 @@ def write_anomalies(output_dir: Path, evaluation: AnomalyEvaluation) -> None:
             heading=f"Subgroups · {evaluation.split}",
             note=evaluation.note,
         )
+    # Last, since its being there says that the run has its results.
+    write_json(output_dir / "metrics.json", _metrics(evaluation))
 
 
 def _metrics(evaluation: AnomalyEvaluation) -> dict[str, object]:

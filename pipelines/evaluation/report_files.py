@@ -48,7 +48,6 @@ def write_evaluation(
     """
     evaluation = evaluate(cases, operating_point, split=split, seed=seed)
     evaluation = replace(evaluation, facts=facts or SplitFacts())
-    write_json(output_dir / "metrics.json", _metrics(evaluation))
     write_csv(
         output_dir / "metrics.csv",
         ["metric", "value", "ci_low", "ci_high", "title"],
@@ -71,6 +70,8 @@ def write_evaluation(
         )
         write_decision_curves(output_dir, cases, evaluation=evaluation)
     _write_subgroups(output_dir, cases, evaluation=evaluation)
+    # Last, since its being there says that the run has its results.
+    write_json(output_dir / "metrics.json", _metrics(evaluation))
     return evaluation
 
 

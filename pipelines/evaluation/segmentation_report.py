@@ -81,12 +81,13 @@ def evaluate_segmentation(
         facts=facts or SplitFacts(),
         threshold_origin=threshold_origin,
     )
-    write_json(output_dir / "metrics.json", _metrics(cases, evaluation))
     _write_structures(output_dir / "metrics.csv", cases, evaluation)
     _write_films(output_dir / "cases.csv", cases)
     for figure in ("dice", "surface_dice", f"hd95_{cases.unit}"):
         draw_structures(output_dir / f"{figure}.png", cases, evaluation=evaluation, figure=figure)
     _write_subgroups(output_dir, cases, evaluation=evaluation)
+    # Last, since its being there says that the run has its results.
+    write_json(output_dir / "metrics.json", _metrics(cases, evaluation))
     return evaluation
 
 

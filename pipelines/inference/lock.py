@@ -6,6 +6,7 @@ another container, only the beat can be seen: a lock that does not beat for a mi
 No clocks are compared.
 """
 
+import errno
 import json
 import logging
 import os
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import Reason, RunError
+from pipelines.files import write_text
 from pipelines.inference.output import output_errors
+from pipelines.unfinished import FILES
 
 LOCK_NAME = ".lock.json"
 
@@ -28,6 +31,7 @@ PATIENCE_SECONDS = 60.0
 """How long a lock of another machine may stay without a beat: six of them, since network file
 systems show changes late."""
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 _SETTLE_SECONDS = 0.2  # for a second process that takes over the same lock at the same time
 _log = logging.getLogger(__name__)
 
@@ -107,6 +111,25 @@ class FolderLock:
             raise RunError(Reason.OUTPUT_IN_USE, _in_use(self._read()))
 
     def _create(self) -> bool:
+        if self._path.exists():
+            return False
+        # Whole from the start: of half a lock nobody knows whose it is, and it would be waited for.
+        mine = self._path.with_name(f"{FILES}{self._mine['token']}")
+        try:
+            mine.write_text(self._text(), encoding="utf-8")
+            self._path.hardlink_to(mine)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
+            return self._create_slowly()
+        finally:
+            mine.unlink(missing_ok=True)
+        return True
+
+    def _create_slowly(self) -> bool:
+        """Create it where the file system has no second names for a file."""
         try:
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
@@ -116,7 +139,7 @@ class FolderLock:
         return True
 
     def _write(self) -> None:
-        self._path.write_text(self._text(), encoding="utf-8")
+        write_text(self._path, self._text())
 
     def _text(self) -> str:
         return json.dumps(self._mine | {"beats": self._beats}) + "\n"

@@ -15,15 +15,17 @@ def guard_input() -> Iterator[None]:
         Nothing: what is done with one input file goes into the block.
 
     Raises:
-        InputError: FILE_UNREADABLE if the operating system refuses; TOO_LARGE if there is not
+        InputError: FILE_UNREADABLE if the operating system refuses; OUT_OF_MEMORY if there is not
             enough memory; INTERNAL for what no reader foresaw.
     """
     try:
         yield
     except MemoryError:
+        # Of the machine and not of the file, so that the next run tries again.
         raise InputError(
-            Reason.TOO_LARGE,
-            "expected an image that fits into memory, got one that does not; downsample it",
+            Reason.OUT_OF_MEMORY,
+            "expected room in memory for this image, got none; make room, read fewer at a time "
+            "(reader.threads in prediction) or downsample it, then give the same command again",
         ) from None
     # A file format has more ways to be broken than anybody has listed.
     except Exception as error:

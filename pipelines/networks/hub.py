@@ -50,7 +50,7 @@ class HubFile:
         """Return the file on this machine, downloaded if it is not in the cache.
 
         Raises:
-            RunError: WEIGHTS_MISSING if the hub cannot be reached or has no such file.
+            RunError: WEIGHTS_MISSING if the hub cannot be reached, breaks off or has no such file.
         """
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
@@ -63,14 +63,17 @@ class HubFile:
                 raise self._missing(names[0], "no answer from the hub") from error
             except EntryNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                raise self._missing(names[0], type(error).__name__) from error
+            # A connection that breaks raises what the hub's HTTP library of the day has for it.
+            except Exception as error:
+                found = getattr(error, "strerror", None) or type(error).__name__
+                raise self._missing(names[0], found) from error
         raise self._missing(" or ".join(names), "no such file there")
 
     def _missing(self, name: str, found: str) -> RunError:
         return RunError(
             Reason.WEIGHTS_MISSING,
-            f"expected {name} of {self.repository} on the Hugging Face Hub, got {found}; where "
-            f"there is a network, download it from https://huggingface.co/{self.repository}, "
-            "then name the file with --set pretrained=FILE",
+            f"expected {name} of {self.repository} on the Hugging Face Hub, got {found}; try "
+            "again, or where there is a network, download it from "
+            f"https://huggingface.co/{self.repository}, then name the file with "
+            "--set pretrained=FILE",
         )

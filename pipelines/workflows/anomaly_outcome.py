@@ -160,8 +160,8 @@ class AnomalyOutcome(Ending):
         point = replace(point, clahe=self.clahe, clip_limit=self.clip_limit)
         point.save(self.folder)
         self.remember_films(self.dataset)
-        self._write(cases, point, self.folder / "model.pt")
         self.draw_curves()
+        self._write(cases, point, self.folder / "model.pt")
         self.draw_report("training run", cases.filenames)
 
     def evaluate(self) -> None:

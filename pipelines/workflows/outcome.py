@@ -161,8 +161,8 @@ class Outcome(Ending):
         point.save(self.folder / "operating_point.json")
         self.remember_films(self.dataset)
         self.fit_guard(self.train_dataset)
-        self.write(cases, point, self.folder / "model.pt")
         self.draw_curves()
+        self.write(cases, point, self.folder / "model.pt")
         self.draw_report("training run", cases.filenames)
 
     def evaluate(self) -> None:
@@ -267,13 +267,13 @@ class Outcome(Ending):
             point: Of the weights.
             weights: The file of weights that the cases' logits are of.
         """
-        split = self.split_name
-        evaluation = write_evaluation(
-            self.folder, cases, point, split=split, facts=self.facts(weights), seed=self.seed
-        )
         size = dict(zip(("channels", "height", "width"), self._film.shape, strict=True))
         write_class_info(
             self.folder / "class_info.json", point, preprocessing={**size, **self.preprocessing}
+        )
+        split = self.split_name
+        evaluation = write_evaluation(
+            self.folder, cases, point, split=split, facts=self.facts(weights), seed=self.seed
         )
         logger.info("%s", format_table(evaluation))
         logger.info("Figures, tables and pictures: %s", self.folder)

@@ -102,8 +102,8 @@ class RefinementOutcome(SegmentationOutcome):
         settings.save(self.folder / SETTINGS_NAME)
         self.remember_films(self.dataset)
         weights = self.folder / WEIGHTS_NAME
-        self._write(self.first.point, weights, Refiner(weights, device=self.device))
         self.draw_curves()
+        self._write(self.first.point, weights, Refiner(weights, device=self.device))
         self.draw_report("training run", self._names())
 
     def _first_answer(self, item: dict[str, Any]) -> tuple[npt.NDArray[np.float32], Letterbox]:

@@ -6,10 +6,12 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import time
 import uuid
 import weakref
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,9 @@ LAST_CHECKPOINT = "checkpoints/last.pt"
 _FREE_KEYS = frozenset({"output_dir", "bundle_root", "_desc_", "device", "initialize", "_new_"})
 _VERSIONS = ("plainfilm", "torch", "monai", "pytorch-ignite", "numpy", "pydicom")
 _NAMED_KEYS = 3
+_STAMP_FORM = "%Y%m%d-%H%M%S"
+_STAMP = re.compile(r"\d{8}-\d{6}-")
+_STAMP_LENGTH = 15
 _UNFINISHED = (f"{FILES}*", ".drawing-*")
 
 
@@ -64,8 +69,18 @@ def _choose(bundle_root: str) -> str:
     for folder in unfinished_runs(runs):
         if settings is not None and not differing_keys(folder, settings):
             return str(folder)
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    return str(runs / name)
+    return str(runs / f"{_stamp(runs)}-{uuid.uuid4().hex[:6]}")
+
+
+def _stamp(runs: Path) -> str:
+    """The time, but never before that of the newest run: the clock may have been set back."""
+    names = (path.parent.name for path in runs.glob("*/config.json"))
+    newest = max((name[:_STAMP_LENGTH] for name in names if _STAMP.match(name)), default="")
+    now = time.strftime(_STAMP_FORM)
+    if now > newest:
+        return now
+    then = datetime.strptime(newest, _STAMP_FORM) + timedelta(seconds=1)  # noqa: DTZ007 - as named
+    return then.strftime(_STAMP_FORM)
 
 
 def runs_of(bundle_root: Path) -> Path:
@@ -152,6 +167,7 @@ class RunRecord:
         """Open the folder and write what is run.
 
         Raises:
+            FileNotFoundError: If a film is gone.
             RunError: If the folder belongs to another run, is in use, or cannot be written.
         """
         self.dataset.check_leaks()
@@ -171,6 +187,8 @@ class RunRecord:
                 write_leaks(self.folder / LEAKAGE, self.dataset.findings)
                 draw_leaks(self.folder, datalist, self.dataset.findings)
             write_json(self.folder / "environment.json", self._environment(fingerprint))
+        except FileNotFoundError:  # folders are made as needed: it is a film that is gone
+            raise
         except OSError as error:
             raise RunError(
                 Reason.OUTPUT_UNWRITABLE,

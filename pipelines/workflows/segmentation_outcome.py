@@ -134,8 +134,8 @@ class SegmentationOutcome(Ending):
         self.remember_films(self.dataset)
         self.fit_guard(self.train_dataset, edge_weight=_EDGE_WEIGHT)
         weights = self.folder / "model.pt"
-        self._write(point, weights, self._refiner_of(weights))
         self.draw_curves()
+        self._write(point, weights, self._refiner_of(weights))
         self.draw_report("training run", self._names())
 
     def evaluate(self) -> None:

@@ -65,6 +65,7 @@ def _export(network: nn.Module, path: Path, shape: tuple[int, int, int]) -> None
     """Export with all sizes free, and where the network does not allow it, the batch alone.
 
     Raises:
+        OSError: If the file cannot be written.
         RunError: If PyTorch cannot export the network.
     """
     free: dict[int, Dim] = {0: Dim.DYNAMIC}
@@ -89,7 +90,9 @@ def _export(network: nn.Module, path: Path, shape: tuple[int, int, int]) -> None
                 ClearMetadataAndDocStringPass()(program.model)
                 program.save(path, external_data=False)
                 return
-        except Exception as error:  # noqa: BLE001 - the exporter raises many kinds
+        except Exception as error:
+            if isinstance(error, OSError):  # of the disk, not of the network
+                raise
             problem = error
     raise RunError(
         Reason.CONFIGURATION,
