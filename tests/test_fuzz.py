@@ -63,7 +63,7 @@ def make_hostile():
         if number == 4:
             time.sleep(60)
         if number == 6:
-            bytearray(b"x") * 500_000_000
+            bytearray(b"x") * 300_000_000
         return "no reason: Surprise" if number == 8 else "read"
 
     return attempt
@@ -71,8 +71,8 @@ def make_hostile():
 
 def test_a_try_that_kills_hangs_or_eats_memory_is_the_one_that_is_named(fuzz, monkeypatch, capfd):
     trying = sys.modules["trying"]
-    monkeypatch.setattr(trying, "MOST_MEGABYTES", 450)
-    records = trying.run(make_hostile, 12, hang_seconds=1.0)
+    monkeypatch.setattr(trying, "MOST_MEGABYTES", 350)
+    records = trying.run(make_hostile, 12, hang_seconds=6.0)
     found = trying.tally("hostile", records)
     assert found.bad == {2: "crash", 4: "hang", 6: "memory", 8: "no reason: Surprise"}
     assert found.outcomes["read"] == 8

@@ -172,7 +172,7 @@ def _decode(image: ImageFile, content: IO[bytes], *, bits: int, is_deep: bool) -
         content.seek(0)
         samples = deep_samples(image, content.read())
     else:
-        samples = samples_of(image)
+        samples = samples_of(image, bits=bits)
     if image.mode.startswith("I;16") and _is_white_zero(image):
         # Pillow turns the smaller sample types itself.
         samples = _largest(image, bits) - samples

@@ -44,11 +44,12 @@ def stored_bits(image: ImageFile) -> int:
     return int(raw_mode[1]) if raw_mode else 8
 
 
-def samples_of(image: ImageFile) -> Samples:
+def samples_of(image: ImageFile, *, bits: int) -> Samples:
     """Take the samples out of a loaded image of 8 bits, or of 16 bits in grey.
 
     Args:
         image: Loaded image in one of the modes that `read_raster` lets through.
+        bits: Of one sample in the file, as `stored_bits` tells before the image is loaded.
 
     Returns:
         Samples of one or three channels, with an alpha channel behind them where the file has
@@ -58,8 +59,14 @@ def samples_of(image: ImageFile) -> Samples:
         return _through_palette(image)
     if image.mode in _CONVERSIONS:
         return _array(image.convert(_CONVERSIONS[image.mode]))
-    transparent = image.info.get("transparency")
-    return _array(image) if transparent is None else _with_alpha(_array(image), transparent)
+    samples, transparent = _array(image), image.info.get("transparency")
+    if transparent is None:
+        return samples
+    if image.mode == "1":  # whose values are 0 and 1, while Pillow calls this one 0 or 255
+        return _with_alpha(samples, min(transparent, 1), largest=1)
+    if image.mode == "L":  # Pillow scales 2 and 4 bits to 8, and leaves this value as it is
+        transparent *= 255 // (2**bits - 1)
+    return _with_alpha(samples, transparent, largest=int(np.iinfo(samples.dtype).max))
 
 
 def deep_samples(image: ImageFile, content: bytes) -> Samples:
@@ -87,7 +94,9 @@ def deep_samples(image: ImageFile, content: bytes) -> Samples:
         samples: Samples = decoded[..., order]
         if np.array_equal(samples >> 8, rough):
             transparent = image.info.get("transparency")
-            return samples if transparent is None else _with_alpha(samples, transparent)
+            if transparent is None:
+                return samples
+            return _with_alpha(samples, transparent, largest=2**DEEP_BITS - 1)
     raise InputError(
         Reason.DECODE_FAILED,
         f"expected one result from two decoders, got two for {image.mode} in 16 bits; "
@@ -176,9 +185,8 @@ def _through_palette(image: ImageFile) -> Samples:
     return samples
 
 
-def _with_alpha(samples: Samples, transparent: int | tuple[int, ...]) -> Samples:
+def _with_alpha(samples: Samples, transparent: int | tuple[int, ...], *, largest: int) -> Samples:
     """Append an alpha channel in which one colour, declared transparent, is 0."""
-    largest = np.iinfo(samples.dtype).max
     is_transparent = np.all(samples == np.array(transparent), axis=2, keepdims=True)
     alpha = np.where(is_transparent, 0, largest).astype(samples.dtype)
     return np.concatenate([samples, alpha], axis=2)

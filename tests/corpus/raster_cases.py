@@ -151,6 +151,17 @@ def _declared_transparent() -> Iterator[Case]:
     before = chunk(b"tRNS", struct.pack(">H", 65535))
     content = png((COLUMNS, ROWS), depth=16, kind=0, body=body, before=before)
     yield Case("grey_16_with_transparent_value", _bytes(content), scaled(without, 65535), ".png")
+    for depth in (1, 2, 4):
+        values = GREY8[:, : COLUMNS // 8 * 8] >> (8 - depth)
+        bits = np.unpackbits(values[..., None], axis=2)[..., -depth:]
+        rows = np.packbits(bits.reshape(ROWS, -1), axis=1)
+        body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+        largest = 2**depth - 1
+        before = chunk(b"tRNS", struct.pack(">H", largest))
+        content = png((values.shape[1], ROWS), depth=depth, kind=0, body=body, before=before)
+        without = np.where(values == largest, 0, values)
+        name = f"grey_{depth}_with_transparent_value"
+        yield Case(name, _bytes(content), scaled(without, largest), ".png")
 
 
 def _palettes() -> Iterator[Case]:
