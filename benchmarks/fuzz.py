@@ -40,22 +40,23 @@ def main() -> int:
     parser.add_argument("--configs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--only", nargs="*", choices=(*KINDS, CONFIG), help="in this order")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write what broke it there")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     began = time.monotonic()
-    tallies = []
-    for kind in (*KINDS, CONFIG):
+    tallies: list[Tally] = []
+    for kind in options.only or (*KINDS, CONFIG):
         count = options.configs if kind == CONFIG else round(SHARES[kind] * options.files)
         if not count:
             continue
         make = partial(make_try, kind, options.seed)
         tallies.append(tally(kind, run(make, count, workers=options.workers)))
-        print(table(tallies[-1:]), flush=True)
         if options.keep:
             keep(options.keep, tallies[-1], options.seed)
-    told = report(tallies, options, seconds=time.monotonic() - began)
-    print(told, end="")
+        # At once, so that a run that is stopped leaves what it has found.
+        told = report(tallies, options, seconds=time.monotonic() - began)
+        print(told, flush=True)
     return 1 if any(each.bad for each in tallies) else 0
 
 

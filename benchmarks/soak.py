@@ -6,13 +6,15 @@ output, as a job that is called from Python does it, and film by film with a pre
 all the time, as a service does it. What a run or a film leaves behind adds up and shows; each round
 must predict and refuse what the first one did, in the same words. (What a single run keeps of each
 input is another question: `growth.py` measures it.) Memory, descriptors and threads are noted every
-ten seconds; growth is a line through the memory after a warm-up, with an interval from a bootstrap
-of whole blocks, since neighbouring samples are alike. Run it from the repository root; it is no
-part of `make benchmark`, since it takes an hour:
+ten seconds, and at the end of each round, where the process is at the same point each time: growth
+is a line through these after a warm-up, with an interval from a bootstrap of whole blocks, since
+neighbours are alike. What the C library counts as in use tells a leak from memory that is freed and
+kept. Run it from the repository root; it is no part of `make benchmark`, since it takes an hour:
 
     python benchmarks/soak.py [--minutes 60] [--output benchmarks/results]
 """
 
+import ctypes
 import gc
 import json
 import logging
@@ -56,6 +58,8 @@ class Sample:
         threads: Of the process, the one that takes samples left out.
         children: Processes that it has started and that live.
         films: Inputs handled so far.
+        in_use: Megabytes that the C library has given out and not got back; 0 where it is not
+            glibc.
     """
 
     seconds: float
@@ -64,6 +68,7 @@ class Sample:
     threads: int
     children: int
     films: int
+    in_use: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,12 +77,14 @@ class Soak:
 
     Attributes:
         samples: In the order of time.
+        ends: At the end of each round.
         films: Inputs handled.
         rounds: Times through the folder.
         different: Rounds whose tables differ from those of the first.
     """
 
     samples: list[Sample] = field(default_factory=list)
+    ends: list[Sample] = field(default_factory=list)
     films: int = 0
     rounds: int = 0
     different: int = 0
@@ -119,7 +126,7 @@ def main() -> int:
         write_films(films, options.films)
         copy_real(films)
         seen = soak(films, options.bundle, seconds=60 * options.minutes, every=EVERY_SECONDS)
-    found = growth(seen.samples)
+    found = growth(seen.ends)
     figures = figures_of(seen, found)
     keep(options.output, seen, found, figures)
     return 0 if all(each.reached for each in figures) else 1
@@ -141,7 +148,7 @@ def soak(films: Path, bundle_name: str, *, seconds: float, every: float, rounds:
 
     bundle = find_bundle(bundle_name)
     predictor = Predictor.from_bundle(bundle)
-    seen = Soak()
+    seen, began = Soak(), time.monotonic()
     first: Mapping[str, bytes] = {}
     with _sampled(seen, every), tempfile.TemporaryDirectory(dir=_memory()) as temporary:
         end = time.monotonic() + seconds
@@ -159,6 +166,9 @@ def soak(films: Path, bundle_name: str, *, seconds: float, every: float, rounds:
                 _serve(predictor, path)
                 seen.films += 1
             seen.rounds += 1
+            gc.collect()
+            now = sample(time.monotonic() - began, seen.films, own_threads=1)
+            seen.ends.append(now)
     return seen
 
 
@@ -208,7 +218,30 @@ def sample(seconds: float, films: int, *, own_threads: int = 0) -> Sample:
         threads=len(tasks) - own_threads,
         children=len(children),
         films=films,
+        in_use=_in_use(),
     )
+
+
+class _Counts(ctypes.Structure):
+    """What glibc's mallinfo2 tells, in its order."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks"),
+            *("uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+def _in_use() -> float:
+    try:
+        count = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return 0.0
+    count.restype = _Counts
+    counts = count()
+    return round((counts.uordblks + counts.hblkhd) / 1e6, 2)
 
 
 def _resident(process: Path) -> int:
@@ -249,8 +282,8 @@ def growth(samples: Sequence[Sample]) -> Growth:
 
 def figures_of(seen: Soak, found: Growth) -> list[measuring.Figure]:
     """Hold what was seen against what is expected."""
-    warm = next(each for each in seen.samples if each.seconds >= WARM_UP * seen.samples[-1].seconds)
-    last = seen.samples[-1]
+    warm = next(each for each in seen.ends if each.seconds >= WARM_UP * seen.ends[-1].seconds)
+    last = seen.ends[-1]
     peak = max(each.megabytes for each in seen.samples)
 
     def at_most(name: str, unit: str, ours: float, most: float) -> measuring.Figure:
@@ -269,6 +302,7 @@ def figures_of(seen: Soak, found: Growth) -> list[measuring.Figure]:
     return [
         at_most("growth of memory, upper end", "MB/hour", found.high, MOST_MEGABYTES_AN_HOUR),
         at_most("memory of the last quarter", "MB", found.last, 1.02 * found.first),
+        at_most("memory in use at the end", "MB", last.in_use, 1.02 * warm.in_use),
         at_most("descriptors at the end", "", last.descriptors, warm.descriptors),
         at_most("threads at the end", "", last.threads, warm.threads),
         at_most("rounds unlike the first", "", seen.different, 0),
@@ -283,7 +317,8 @@ def keep(folder: Path, seen: Soak, found: Growth, figures: Sequence[measuring.Fi
         f"{seen.films} inputs in {seen.rounds} rounds and {last.seconds / 60:.1f} min, "
         f"{seen.films / last.seconds:.1f} a second. Memory grew by {found.slope:.1f} MB an hour "
         f"(95 % interval {found.low:.1f} to {found.high:.1f}); first quarter after the warm-up "
-        f"{found.first:.0f} MB, last {found.last:.0f} MB.\n"
+        f"{found.first:.0f} MB, last {found.last:.0f} MB. In use were {last.in_use:.1f} MB at the "
+        f"end, {seen.ends[0].in_use:.1f} MB after the first round.\n"
     )
     print(text, end="")
     folder.mkdir(parents=True, exist_ok=True)
@@ -293,29 +328,31 @@ def keep(folder: Path, seen: Soak, found: Growth, figures: Sequence[measuring.Fi
         "figures": [asdict(each) for each in figures],
         "growth": asdict(found),
         "rounds": seen.rounds,
+        "ends": [asdict(each) for each in seen.ends],
         "samples": [asdict(each) for each in seen.samples],
     }
     (folder / "soak.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
-    draw(folder / "soak.png", seen.samples)
+    draw(folder / "soak.png", seen)
 
 
-def draw(path: Path, samples: Sequence[Sample]) -> None:
+def draw(path: Path, seen: Soak) -> None:
     """Draw memory, descriptors, threads and speed over time."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    minutes = [each.seconds / 60 for each in samples]
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
-    axes[0].plot(minutes, [each.megabytes for each in samples])
-    axes[0].set_ylabel("resident memory, MB")
-    axes[1].plot(minutes, [each.descriptors for each in samples], label="descriptors")
-    axes[1].plot(minutes, [each.threads for each in samples], label="threads")
-    axes[1].legend()
-    axes[2].plot(minutes, [each.films for each in samples])
-    axes[2].set_ylabel("inputs handled")
-    for axis in axes:
+    for axis, samples, names in (
+        (axes[0], seen.samples, {"megabytes": "resident, MB"}),
+        (axes[0], seen.ends, {"megabytes": "at the ends of rounds", "in_use": "in use"}),
+        (axes[1], seen.samples, {"descriptors": "descriptors", "threads": "threads"}),
+        (axes[2], seen.samples, {"films": "inputs handled"}),
+    ):
+        minutes = [each.seconds / 60 for each in samples]
+        for name, words in names.items():
+            axis.plot(minutes, [getattr(each, name) for each in samples], label=words)
+        axis.legend()
         axis.set_xlabel("minutes")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)

@@ -40,6 +40,8 @@ def test_rounds_leave_nothing_behind_and_answer_alike(soak, tmp_path):
     assert seen.different == 0
     assert (seen.rounds, seen.films) == (3, 24)
     assert len(seen.samples) > 1
+    assert len(seen.ends) == 3
+    assert seen.ends[-1].in_use < 1.05 * seen.ends[0].in_use + 5
     after = seen.samples[-1]
     left = (after.descriptors, after.threads, after.children)
     assert left == (before.descriptors, before.threads, before.children)

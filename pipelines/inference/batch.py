@@ -23,6 +23,7 @@ from pipelines.inference.engine import Engine
 from pipelines.inference.fatal import ReadingNotes, fatal, fatal_films
 from pipelines.inference.fingerprint import fingerprint, test_image
 from pipelines.inference.folder import RadiographFolder
+from pipelines.inference.freed import give_back_freed
 from pipelines.inference.journal import (
     ENGINE,
     JOURNAL_NAME,
@@ -188,6 +189,7 @@ class BatchPredictor:
                 return self._run(lock, elsewhere)
             finally:
                 self.dataset.close()
+                give_back_freed()
 
     def _run(self, lock: FolderLock, elsewhere: Elsewhere | None) -> Mapping[str, Any]:
         started = time.monotonic()

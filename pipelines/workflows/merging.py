@@ -6,6 +6,7 @@ siblings; `+a` updates a mapping or extends a list. A missing parent is an error
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from pipelines.errors import ConfigurationError, Reason
@@ -17,6 +18,9 @@ Placed: TypeAlias = Sequence[tuple[str, object]]
 
 _MOST_DIGITS = 9
 """Of an index."""
+
+_MOST_IDS = 1500
+"""Among which the nearest one is looked for, microseconds for each, whenever an id is lost."""
 
 
 def merge_key(config: dict[str, object], key: str, value: object) -> None:
@@ -110,8 +114,11 @@ def nearest_id(config: object, key: str) -> str | None:
     """Return the existing id that `key` was most likely meant to be.
 
     Part by part the nearest key is taken; where none is near, the first id with the same last part
-    is, so that `max_epochs` finds `train::trainer::max_epochs`.
+    is, so that `max_epochs` finds `train::trainer::max_epochs`. In a configuration of thousands of
+    ids, which nobody has typed, none is looked for.
     """
+    if next(islice(walk(config), _MOST_IDS, None), None) is not None:
+        return None
     parts: list[str] = []
     level = config
     for part in normal_id(key).split(SEPARATOR):
