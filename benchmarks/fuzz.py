@@ -3,8 +3,8 @@
 100,000 damaged DICOM, PNG and JPEG files, and a tenth as many of the other formats, are read as
 `predict` reads them: looked into, then read whole and at a lower resolution. 10,000 damaged bundles
 are checked. Each try is made from its number and the seed, so that one that fails can be made
-again. Expected of every one: the process lives, an answer within 20 s, less than 1 GB of memory,
-and either a film whose pixels are what the reader promises, or a reason code that is not
+again. Expected of every one: the process lives, an answer within 20 s of a core, less than 1 GB of
+memory, and either a film whose pixels are what the reader promises, or a reason code that is not
 `internal`. The exit status is 1 where one try broke that. Run it from the repository root; it is no
 part of `make benchmark`, since it takes the better part of an hour:
 

@@ -2,8 +2,10 @@
 
 A worker notes in shared memory which try it is at and since when, and what came of each. When it
 dies the try is a crash, when a try takes too long the worker is killed and the try is a hang, and
-another worker goes on behind it. Memory is the peak of the worker's resident memory, which is set
-back after a try that needed much, so that it is known which one did.
+another worker goes on behind it. Time is that of the worker's core, so that what else the machine
+does is no hang; a try that waits for something is one after ten times as long. Memory is the peak
+of the worker's resident memory, which is set back after a try that needed much, so that it is known
+which one did.
 """
 
 import multiprocessing
@@ -37,6 +39,7 @@ which a colon and more may stand."""
 
 _RECORD = np.dtype([("outcome", "S48"), ("seconds", "f4"), ("megabytes", "f4")])
 _LOOK_SECONDS = 0.1
+_PATIENCE = 10
 _NOTABLE_MEGABYTES = 50.0
 
 
@@ -89,8 +92,8 @@ class Records:
     def __init__(self, folder: Path, count: int, workers: int, *, anew: bool = False) -> None:
         mode = "w+" if anew else "r+"
         self.all = np.memmap(folder / "records", _RECORD, mode, shape=(count,))
-        self.at = np.memmap(folder / "at", np.int64, mode, shape=(workers, 2))
-        """Of each worker the number of its try, and since when in ns; 0 between two tries."""
+        self.at = np.memmap(folder / "at", np.int64, mode, shape=(workers, 3))
+        """Of each worker the number of its try, since when in ns, and its core's time then."""
 
 
 @dataclass(slots=True)
@@ -118,7 +121,7 @@ def run(
         places: list[_Worker | None] = [None] * workers
 
         def start(place: int, numbers: range) -> None:
-            records.at[place] = numbers.start, time.monotonic_ns()  # the start counts as well
+            records.at[place] = numbers.start, time.monotonic_ns(), 0  # the start counts as well
             arguments = (make, (folder, count, workers), place, numbers)
             process = context.Process(target=_work, args=arguments)
             process.start()
@@ -145,8 +148,9 @@ def run(
 
 def _rest(worker: _Worker, records: Records, place: int, hang_seconds: float) -> range | None:
     """What another worker has to do in the place of this one; None while it works."""
-    number, since = (int(each) for each in records.at[place])
-    took = (time.monotonic_ns() - since) / 1e9 if since else 0.0
+    number, since, core = (int(each) for each in records.at[place])
+    waited = (time.monotonic_ns() - since) / 1e9
+    took = max(_core_seconds(worker.process.pid) - core / 1e9, waited / _PATIENCE)
     if worker.process.is_alive():
         # Importing everything takes some seconds, which no try is to be blamed for.
         begun = number > worker.numbers.start or records.all["outcome"][number]
@@ -162,6 +166,15 @@ def _rest(worker: _Worker, records: Records, place: int, hang_seconds: float) ->
     how = "took too long" if hung else f"ended the process ({_ended(status)})"
     print(f"try {number} {how}", file=sys.stderr, flush=True)
     return range(number + 1, worker.numbers.stop)
+
+
+def _core_seconds(pid: int | None) -> float:
+    """Seconds of cores that a process has used; 0 for one that has gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _ended(status: int | None) -> str:
@@ -181,12 +194,11 @@ def _work(
     records = Records(*shape)
     attempt = make()
     for number in numbers:
-        began = time.monotonic_ns()
-        records.at[place] = number, began
+        began = time.process_time_ns()
+        records.at[place] = number, time.monotonic_ns(), began
         outcome = attempt(number)
-        seconds = (time.monotonic_ns() - began) / 1e9
+        seconds = (time.process_time_ns() - began) / 1e9
         records.all[number] = outcome, seconds, _peak_megabytes()
-    records.at[place, 1] = 0
 
 
 def _peak_megabytes(status: Path = Path("/proc/self/status")) -> float:
