@@ -64,6 +64,34 @@ def test_the_script_passes_on_how_it_ended(tmp_path):
     subprocess.run(["bash", "-n", SLURM], check=True, timeout=30)
 
 
+def test_a_job_with_a_cluster_of_its_own_ends_it_and_says_how_it_ended(tmp_path):
+    for name, script in {
+        "ray": f'echo "ray $*" >> "{tmp_path}/asked"; test -n "$RAY_AUTH_TOKEN"',
+        "srun": 'while [ "$1" != ray ]; do shift; done; "$@"; exec sleep 60',
+        "plainfilm": f'echo "plainfilm $*" >> "{tmp_path}/asked"; exit $EXITS',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    given = {"BUNDLE": "b", "INPUT": "my films", "OUTPUT": "o", "WAIT": "1"}
+    given |= {"SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "8"}
+    for exits, expected in (("3", 0), ("1", 1)):
+        (tmp_path / "asked").unlink(missing_ok=True)
+        done = subprocess.run(
+            ["bash", EXAMPLES / "ray_slurm.sh"],
+            env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "EXITS": exits, **given},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode == expected, done.stderr
+        head, other, predict, stop = (tmp_path / "asked").read_text("utf-8").splitlines()
+        (address,) = re.findall(r"--node-ip-address=(\S+) --port=6379 --num-cpus=8", head)
+        assert other == f"ray start --address={address}:6379 --num-cpus=8 --block"
+        assert predict == f"plainfilm predict b my films o --executor ray --address {address}:6379"
+        assert stop == "ray stop"
+
+
 @pytest.fixture(scope="module")
 def jobs() -> list[dict]:
     return list(yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text("utf-8")))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_fixture import one_torch_thread, write_dicom, write_png, write_tiny_bundle
+from process_fixture import Command, run_command
 from ray_fixture import POISON, SLOW, add_node, ray_cluster, worker_of
 
 from pipelines.deploy.ray_batch.predict import predict_on_ray
@@ -152,6 +153,29 @@ def test_films_nodes_and_workers_that_die_cost_time_alone(cluster, bundle, tmp_p
         assert (output / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
     journal = (output / ".journal.jsonl").read_text("utf-8").splitlines()[1:]
     assert len(journal) == 19, "no film twice"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_ends_its_cluster_and_goes_on(bundle, tmp_path):
+    for number in range(120):
+        write_png(tmp_path / "films" / f"{number}.png", seed=number, size=(500, 500))
+    films, output = tmp_path / "films", tmp_path / "ray"
+    journal = output / ".journal.jsonl"
+    before = {*Path("/tmp").glob("plainfilm-ray-*")}
+    for most in (8, 60):
+        with Command("predict", bundle.root, films, output, "--executor", "ray") as process:
+            while not journal.exists() or journal.read_bytes().count(b"\n") <= most:
+                assert process.poll() is None, process.said
+                time.sleep(0.01)
+            process.kill()
+    done = run_command("predict", bundle.root, films, output, "--executor", "ray")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((output / "summary.json").read_text("utf-8"))["from_earlier_run"] >= 60
+    predict_folder(bundle, films, tmp_path / "local", overrides={})
+    for name in ("predictions.csv", "contact_sheet.png"):
+        assert (output / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert len(journal.read_bytes().splitlines()) == 121, "no film twice"
+    assert {*Path("/tmp").glob("plainfilm-ray-*")} <= before, "what was killed is taken away"
 
 
 def test_what_is_wrong_is_said_with_words(bundle, tmp_path):

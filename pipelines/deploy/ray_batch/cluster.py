@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import pipelines
 from pipelines.errors import ConfigurationError, Reason, RunError
 from pipelines.networks.device import usable_cores
+from pipelines.unfinished import held_folder
 
 INSTALL = "pip install 'plainfilm[ray]'"
 
@@ -84,20 +85,25 @@ def cluster(address: str | None) -> Iterator[None]:
             "log_to_driver": False,
             "configure_logging": False,
         }
-        folder = None
-        try:
+        with ExitStack() as stack:
+            stack.callback(ray.shutdown)
             with _no_words():
                 if address is None:
-                    folder = tempfile.mkdtemp(prefix="plainfilm-ray-")
-                    _start(folder, quiet)
+                    _start(stack.enter_context(_folder()), quiet)
                 else:
                     _join(address, quiet)
             _hush()
             yield
-        finally:
-            ray.shutdown()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder for Ray's files, with a short path, since sockets stand in it."""
+    parent = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
+    with held_folder(parent, "plainfilm-ray-") as folder:
+        yield folder
+        # A process of Ray that is about to end may put another file there.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _variables(*, alone: bool) -> Mapping[str, str]:
@@ -145,7 +151,7 @@ def _no_words() -> Iterator[None]:
         os.close(kept)
 
 
-def _start(folder: str, quiet: Mapping[str, Any]) -> None:
+def _start(folder: Path, quiet: Mapping[str, Any]) -> None:
     """Start a cluster of this machine alone, which nobody else can talk to.
 
     Raises:
@@ -159,7 +165,7 @@ def _start(folder: str, quiet: Mapping[str, Any]) -> None:
             include_dashboard=False,
             object_store_memory=_STORE_BYTES,
             _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
+            _temp_dir=str(folder),
             **quiet,
         )
     except (RuntimeError, OSError, ValueError) as error:

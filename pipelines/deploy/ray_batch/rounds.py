@@ -6,12 +6,10 @@ else with it. Answers are counted against the films that were asked for; Ray's w
 """
 
 import logging
-import tempfile
 import warnings
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pipelines.deploy.ray_batch.blocks import Block, Done, Recipe, packed, unpacked
 from pipelines.deploy.ray_batch.cluster import Workers, cluster, workers
@@ -25,6 +23,7 @@ from pipelines.predictions import Refusal, Segmentation
 from pipelines.reports.thumbnails import FILE_NAME as THUMBNAILS
 from pipelines.reports.thumbnails import MOST
 from pipelines.results.dicom_ledger import FOLDER as DICOM
+from pipelines.unfinished import held_folder
 
 _ENGINE_KEYS = ("engine_name", "engine::name")
 _MOST_FILMS = 128
@@ -192,8 +191,7 @@ class RayRounds:
             OSError: If it cannot be written.
         """
         output, dicom = self._evaluator.output, self._evaluator.dicom
-        with tempfile.TemporaryDirectory(prefix=".block-", dir=output) as temporary:
-            block = Path(temporary)
+        with held_folder(output, ".block-") as block:
             for name, content in files.items():
                 path = block / name
                 path.parent.mkdir(parents=True, exist_ok=True)

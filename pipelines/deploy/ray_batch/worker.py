@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from pipelines.errors import PlainfilmError, Reason, RunError
 from pipelines.inference.folder import FETCHED
 from pipelines.inference.journal import INPUT_FOLDER, Stamp
 from pipelines.ingest.collect import Item
+from pipelines.unfinished import held_folder
 
 if TYPE_CHECKING:
     from pipelines.inference.batch import BatchPredictor
@@ -75,7 +76,8 @@ class _Model:
         configure_logging()
         with suppress(OSError):  # where everything is given by absolute paths it need not exist
             os.chdir(recipe.folder)
-        self._scratch = Path(tempfile.mkdtemp(prefix="plainfilm-", dir=_session()))
+        self._held = ExitStack()
+        self._scratch = self._held.enter_context(held_folder(_session(), "plainfilm-"))
         self._evaluator = _opened(recipe, self._scratch)
         self._stream = self._evaluator.stream()
         _require_same(self._evaluator.fingerprint(self._evaluator.begin()), recipe.fingerprint)
@@ -130,12 +132,12 @@ class _Model:
         return files
 
 
-def _session() -> str | None:
-    """Return the folder of Ray's session, which goes when the cluster goes; None outside of one."""
+def _session() -> Path:
+    """Return the folder of Ray's session on this node, which goes when the cluster goes."""
     import ray
 
     node = ray._private.worker._global_node
-    return None if node is None else str(node.get_session_dir_path())
+    return Path(tempfile.gettempdir() if node is None else node.get_session_dir_path())
 
 
 @dataclass(frozen=True, slots=True)
