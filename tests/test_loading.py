@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+
 import torch
 from training_fixture import chain, write_films
 
@@ -30,3 +34,20 @@ def test_processes_stay_and_change_nothing_in_what_comes(tmp_path):
     assert torch.equal(made[0], one)
     assert torch.equal(made[1], two)
     assert not torch.equal(one, two)
+
+
+def test_a_signal_that_all_processes_of_a_run_get_leaves_those_of_its_loader_to_the_run(tmp_path):
+    films = write_films(tmp_path / "films", count=6)
+    data = RadiographDataset(films, chain(noise=True))
+    data.read_all()
+    loader = FilmLoader(data, batch_size=1, num_workers=1)
+    batches = iter(loader)
+    seen = [next(batches)]
+    (worker,) = batches._workers
+    subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+    seen += batches
+    assert len(seen) == 6
+    assert worker.is_alive()
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.join(20)
+    assert worker.exitcode == 0

@@ -1,6 +1,9 @@
 """Batches of films, made by processes that stay for the whole run."""
 
 import math
+import os
+import signal
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,7 +67,27 @@ class FilmLoader(DataLoader[dict[str, Any]]):
             **order,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            worker_init_fn=_heed_the_run_alone,
             pin_memory=torch.cuda.is_available(),
             # Of its own: dropout must not depend on how often loaders are started.
             generator=torch.Generator(),
         )
+
+
+def _heed_the_run_alone(worker: int) -> None:
+    """Let SIGTERM end this process of a loader only where it comes from the run itself.
+
+    Batch systems and terminals send it to all processes of a run. Those that end at once would take
+    from the run what it needs to come to its checkpoint; see `stopping`.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_by_parent, name=f"end-{worker}", daemon=True).start()
+
+
+def _end_by_parent() -> None:
+    parent = os.getppid()
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
