@@ -192,8 +192,10 @@ def _work(
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     records = Records(*shape)
-    attempt = make()
+    attempt, parent = make(), os.getppid()
     for number in numbers:
+        if os.getppid() != parent:
+            return  # whoever watches has been killed
         began = time.process_time_ns()
         records.at[place] = number, time.monotonic_ns(), began
         outcome = attempt(number)
