@@ -60,11 +60,8 @@ def main() -> int:
     return 1 if any(each.bad for each in tallies) else 0
 
 
-def make_try(kind: str, seed: int) -> Try:
-    """Return what makes a try of a kind from its number."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+def make_try(kind: str, seed: int, folder: Path) -> Try:
+    """Return what makes a try of a kind from its number, with files in a folder."""
     if kind == CONFIG:
         bundle = MutatedBundle(folder)
         return lambda number: check_bundle(bundle, _random(kind, seed, number))

@@ -103,18 +103,20 @@ class _Worker:
 
 
 def run(
-    make: Callable[[], Try], count: int, *, workers: int = 1, hang_seconds: float = HANG_SECONDS
+    make: Callable[[Path], Try], count: int, *, workers: int = 1, hang_seconds: float = HANG_SECONDS
 ) -> npt.NDArray[np.void]:
     """Make all tries and return their records.
 
     Args:
-        make: Makes in a worker the function that makes tries; it must be importable.
+        make: Makes in a worker, of a folder for its files, the function that makes tries; it must
+            be importable.
         count: How many tries there are.
         workers: Processes at a time.
         hang_seconds: How long a try may take.
     """
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as temporary:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as temporary:
         folder = Path(temporary)
         records = Records(folder, count, workers, anew=True)
         todo = [range(n, min(n + TRIES_A_WORKER, count)) for n in range(0, count, TRIES_A_WORKER)]
@@ -184,7 +186,7 @@ def _ended(status: int | None) -> str:
 
 
 def _work(
-    make: Callable[[], Try], shape: tuple[Path, int, int], place: int, numbers: range
+    make: Callable[[Path], Try], shape: tuple[Path, int, int], place: int, numbers: range
 ) -> None:
     """Make tries, in a process of its own."""
     warnings.simplefilter("ignore")
@@ -192,7 +194,9 @@ def _work(
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     records = Records(*shape)
-    attempt, parent = make(), os.getppid()
+    own = shape[0] / f"worker_{place}"
+    own.mkdir(exist_ok=True)
+    attempt, parent = make(own), os.getppid()
     for number in numbers:
         if os.getppid() != parent:
             return  # whoever watches has been killed

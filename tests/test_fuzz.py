@@ -33,16 +33,16 @@ def fuzz():
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_mutated_files_are_read_or_refused_with_a_reason(fuzz, kind):
-    attempt = fuzz.make_try(kind, seed=0)
+def test_mutated_files_are_read_or_refused_with_a_reason(fuzz, kind, tmp_path):
+    attempt = fuzz.make_try(kind, 0, tmp_path)
     outcomes = [attempt(number) for number in range(FILES[kind])]
     assert {*outcomes} <= {"read", *map(str, Reason)} - {"internal"}
     assert len({*outcomes}) > 4, "mutations that get past the first check"
     assert 0.05 < outcomes.count("read") / len(outcomes) < 0.5
 
 
-def test_mutated_bundles_are_checked_or_refused_with_a_reason(fuzz):
-    attempt = fuzz.make_try("config", seed=0)
+def test_mutated_bundles_are_checked_or_refused_with_a_reason(fuzz, tmp_path):
+    attempt = fuzz.make_try("config", 0, tmp_path)
     outcomes = [attempt(number) for number in range(CONFIGS)]
     assert {*outcomes} <= {"no problem", "problems", *map(str, Reason)} - {"internal"}
     assert outcomes.count("problems") > CONFIGS // 3
@@ -53,7 +53,7 @@ def test_a_number_makes_the_same_file_again(fuzz):
     assert made[0] == made[1]
 
 
-def make_hostile():
+def make_hostile(_folder):
     """Return tries of which some take their process with them."""
 
     def attempt(number: int) -> str:
