@@ -29,7 +29,7 @@ class Hub:
     """
 
     def __init__(self, weights: Path) -> None:
-        state = {name: value.float() for name, value in read_state(weights).items()}
+        state = {name: value.float().contiguous() for name, value in read_state(weights).items()}
         self.content = save(state)
         self.breaks_at: float | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Answer, self))

@@ -6,6 +6,7 @@ function of the caller's may change the process: its clock, its memory, what a c
 """
 
 import atexit
+import importlib
 import multiprocessing
 import os
 import runpy
@@ -182,6 +183,11 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # the server has found one for itself
+    if "HF_ENDPOINT" in environment:  # the server has read these too
+        hub = importlib.import_module("huggingface_hub.constants")
+        hub.ENDPOINT = environment["HF_ENDPOINT"]
+        hub.HUGGINGFACE_CO_URL_TEMPLATE = hub.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
+        hub.HF_HUB_CACHE = environment["HF_HOME"]
     for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(file, stream.fileno())
