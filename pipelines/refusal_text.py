@@ -129,7 +129,7 @@ class KeptRefusal:
 
     Attributes:
         rank: Of the process.
-        kind: Name of the refusal's class.
+        kind: Name of the refusal's class, of those that an exit status follows from.
         reason: Its code.
         message: What it says.
         time: In seconds, of the clock.
@@ -142,9 +142,13 @@ class KeptRefusal:
     time: float
 
     def refusal(self) -> PlainfilmError:
-        """Return the refusal, with the process that it came from if that is not the first."""
-        by = f" (process {self.rank})" if self.rank else ""
-        return _KINDS.get(self.kind, RunError)(Reason(self.reason), f"{self.message}{by}")
+        """Return the refusal; of what one process alone met, with that process.
+
+        Settings and films are the same in all, and any of them may be the first to refuse them.
+        """
+        kind = _KINDS.get(self.kind, RunError)
+        by = f" (process {self.rank})" if self.rank and kind is RunError else ""
+        return kind(Reason(self.reason), f"{self.message}{by}")
 
 
 def speaks_for_itself() -> bool:
@@ -162,7 +166,8 @@ def keep_refusal(cause: BaseException) -> None:
     ours = isinstance(cause, PlainfilmError)
     reason = cause.reason if isinstance(cause, PlainfilmError) else Reason.INTERNAL
     said = str(cause) if ours else _hinting(cause, traced=False)
-    kept = KeptRefusal(rank, type(cause).__name__, str(reason), said, time.time())
+    kind = next((name for name, each in _KINDS.items() if isinstance(cause, each)), "")
+    kept = KeptRefusal(rank, kind, str(reason), said, time.time())
     write_json(Path(os.environ[KEPT_VARIABLE]) / f"{rank}.json", asdict(kept))
 
 

@@ -16,12 +16,17 @@ from pipelines.workflows.bundle import find_bundle
 from pipelines.workflows.machines import Machines
 
 REFUSE = """
-from pipelines.errors import DatasetError, Reason
+from pipelines.datasets.films import LayoutError
 from pipelines.refusal_text import keep_refusal
-keep_refusal(DatasetError(Reason.DATA_LEAK, "expected a split that does not leak"))
+keep_refusal(LayoutError("expected films", remedy="bring some"))
 raise SystemExit(2)
 """
-LOSE = REFUSE.replace("DATA_LEAK", "PROCESS_LOST")
+LOSE = """
+from pipelines.errors import Reason, RunError
+from pipelines.refusal_text import keep_refusal
+keep_refusal(RunError(Reason.PROCESS_LOST, "expected all to go on"))
+raise SystemExit(1)
+"""
 SLEEP = "import time; time.sleep(60)"
 KILL = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 TELL = """
@@ -82,9 +87,10 @@ def test_each_process_knows_its_place_and_the_first_is_heard(start, capfd, monke
 
 
 def test_what_a_process_refuses_is_said_by_the_one_that_started_it(start, capfd):
-    with pytest.raises(DatasetError, match=r"does not leak \(process 1\)") as refusal:
+    with pytest.raises(DatasetError, match="expected films") as refusal:
         start(SLEEP, REFUSE)
-    assert refusal.value.reason is Reason.DATA_LEAK
+    assert refusal.value.reason is Reason.DATASET_LAYOUT
+    assert "process" not in str(refusal.value), "the films of one process are those of all"
     assert capfd.readouterr().err == ""
 
 
@@ -110,6 +116,11 @@ def test_signals_reach_every_process(start, tmp_path, number, ended):
     assert time.monotonic() - started < 30, "they were not waited for in vain"
     if ended is SystemExit:
         assert end.value.code == 143
+
+
+def test_what_nohup_ignores_stays_ignored(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", {signal.SIGHUP: signal.SIG_IGN}.get)
+    assert devices._heeded() == ["SIGTERM", "SIGINT", "SIGQUIT"]
 
 
 def refused(rank, reason, at):

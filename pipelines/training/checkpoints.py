@@ -2,6 +2,8 @@
 
 import logging
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +65,10 @@ class Checkpoints:
             RunError: If the file does not fit this run.
         """
         stop_request.training = True
-        try:
-            state = self._read(trainer.state.device)
-            if state is None:
-                return
+        state = self._read(trainer.state.device)
+        if state is None:
+            return
+        with _fitting():
             trainer.network.load_state_dict(state["network"])
             if trainer.average is not None:
                 trainer.average.load_state_dict(state["average"])
@@ -74,12 +76,6 @@ class Checkpoints:
             trainer.loss_scaler.load_state_dict(state["scaler"])
             if trainer.lr_scheduler is not None:
                 trainer.lr_scheduler.load_state_dict(state["lr_scheduler"])
-        except _NO_CHECKPOINT as error:
-            raise RunError(
-                Reason.WEIGHTS_MISMATCH,
-                f"expected a checkpoint of this network and optimizer in {LAST}, got another; "
-                "use a new output_dir",
-            ) from error
         self._restore_best(state)
         trainer.state.epoch = state["epoch"]
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
@@ -97,7 +93,8 @@ class Checkpoints:
         """Return what the first process finds, which may be the only one that can see it."""
         group, state = ranks(), None
         if group.is_main:
-            state = read_last(self.directory, device=device if group.alone else "cpu")
+            with _fitting():
+                state = read_last(self.directory, device=device if group.alone else "cpu")
         return group.from_main(state)
 
     def _restore_best(self, state: dict[str, Any]) -> None:
@@ -162,6 +159,23 @@ class Checkpoints:
             "best": self._best,
         }
         write_last(self.directory, state)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Say of a checkpoint that it is none of this run, whatever shows it.
+
+    Raises:
+        RunError: In place of that.
+    """
+    try:
+        yield
+    except _NO_CHECKPOINT as error:
+        raise RunError(
+            Reason.WEIGHTS_MISMATCH,
+            f"expected a checkpoint of this network and optimizer in {LAST}, got another; "
+            "use a new output_dir",
+        ) from error
 
 
 class EarlyStopping:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,13 +18,7 @@ from pipelines.progress import progress
 from pipelines.training.film_cache import Arrays, FilmCache
 from pipelines.training.ranks import ranks
 from pipelines.training.sampling import Draw
-from pipelines.training.shared_films import (
-    forget,
-    make_shared,
-    open_shared,
-    own_places,
-    places_of,
-)
+from pipelines.training.shared_films import make_shared, open_shared, own_places, places_of
 
 _LEVELS = np.float32(65535)
 # The mean of white pixels may round to 1e-7 above 1, which vanishes in 16 bits.
@@ -138,27 +133,26 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         group = ranks()
         leads = group.local_rank == 0
         found = leads and self._found_on_disk()
-        if leads and not found:
-            self._make_shared_room()
-        places = places_of(self._kept or {}) if leads else {}
-        found, places = group.gather((found, places))[group.leader]
-        if not leads and found:
-            found = self._found_on_disk()
-        elif not leads:
-            self._kept = open_shared(places) or None
-        group.wait()
-        if leads:
-            forget(places)
+        with ExitStack() as named:
+            if leads and not found:
+                self._make_shared_room(named)
+            places = places_of(self._kept or {}) if leads else {}
+            found, places = group.gather((found, places))[group.leader]
+            if not leads and found:
+                found = self._found_on_disk()
+            elif not leads:
+                self._kept = open_shared(places) or None
+            group.wait()
         return found
 
-    def _make_shared_room(self) -> None:
+    def _make_shared_room(self, named: ExitStack) -> None:
         """Make room for films like the first one that can be read, as soon as there is one."""
         for item in self.data:
             try:
                 first = self._arrays(self._head(item))
             except Exception:  # noqa: BLE001 - reading it says what is wrong
                 continue
-            self._kept = self._make_room(first)
+            self._kept = self._make_room(first, named)
             return
 
     def _read_places(self, places: range) -> list[tuple[int, PlainfilmError]]:
@@ -226,15 +220,18 @@ class RadiographDataset(Dataset[dict[str, Any]]):
             return {"image": film, **arrays}
         return {"image": np.rint(film * _LEVELS).astype(np.uint16), **arrays}
 
-    def _make_room(self, first: Arrays) -> Arrays | None:
-        """Make arrays for all films like the first one, or None where they would be too large."""
+    def _make_room(self, first: Arrays, named: ExitStack | None = None) -> Arrays | None:
+        """Make arrays for all films like the first one, or None where they would be too large.
+
+        Those that processes share have names until `named` is closed.
+        """
         count = len(self.data)
         if self._cache is not None:
             return self._cache.create(first, count)
         if count * sum(array.nbytes for array in first.values()) > self.cache_limit_gb * 1e9:
             return None
-        if not ranks().alone:
-            return make_shared(first, count)
+        if named is not None:
+            return make_shared(first, count, named=named)
         return {key: np.zeros((count, *array.shape), array.dtype) for key, array in first.items()}
 
     def _found_on_disk(self) -> bool:

@@ -91,7 +91,7 @@ class FilmCache:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             prefix = f"{_FILLING}{self.folder.name}-"
             filling = self._held.enter_context(held_folder(self.folder.parent, prefix))
-            arrays = {key: _array(filling, key, array, count) for key, array in first.items()}
+            arrays = {key: make_array(filling, key, array, count) for key, array in first.items()}
         except OSError as error:
             self.discard()
             raise ConfigurationError(
@@ -126,11 +126,28 @@ class FilmCache:
         self._held.close()
 
 
-def _array(folder: Path, key: str, like: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+def make_array(
+    folder: Path, key: str, like: np.ndarray[Any, Any], count: int
+) -> np.ndarray[Any, Any]:
+    """Make a mapped file with room for all films.
+
+    Args:
+        folder: Where it stands.
+        key: What it is called.
+        like: The array of a film.
+        count: Number of films.
+
+    Returns:
+        (film, …), of zeros.
+
+    Raises:
+        OSError: If there is no room.
+    """
     path, shape = folder / f"{key}.npy", (count, *like.shape)
     array = np.lib.format.open_memmap(path, mode="w+", dtype=like.dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
-        # A disk that is full shows here; in a mapped file it would end the process by a signal.
+        # A disk that is full, or the little memory of a container, shows here; in a mapped file it
+        # would end the process by a signal.
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from pipelines.errors import Reason, RunError
 from pipelines.refusal_text import KEPT_VARIABLE, KeptRefusal, kept_refusals
+from pipelines.unfinished import scratch_folder
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.machines import OVERLAY, Machines
 
@@ -63,11 +63,11 @@ def train_on_devices(
     command += [f"--set={key}={json.dumps(value)}" for key, value in given.items()]
     command += [f"--{name}" for name in flags]
     with (
-        tempfile.TemporaryDirectory(prefix="plainfilm-") as folder,
-        _variables(_environment(machines, Path(folder))),
+        scratch_folder() as folder,
+        _variables(_environment(machines, folder)),
         _signals_given_back(),
     ):
-        reason = _launch(command, machines, Path(folder), silent="debug" not in flags)
+        reason = _launch(command, machines, folder, silent="debug" not in flags)
     if reason is not None:
         raise reason
 
@@ -140,7 +140,14 @@ def _launch_config(machines: Machines, folder: Path, *, silent: bool) -> Any:
             log_dir=str(folder / "logs"), redirects=dict.fromkeys(unheard, Std.ALL)
         ),
         shutdown_timeout=_SECONDS_TO_END,
+        signals_to_handle=",".join(_heeded()),
     )
+
+
+def _heeded() -> list[str]:
+    """Name the signals that end the run: `nohup` has SIGHUP ignored, and it stays so."""
+    heeded = [each for each in _SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
+    return [each.name for each in heeded]
 
 
 def _silence_torchrun() -> None:

@@ -64,8 +64,6 @@ def _train(contract: Contract) -> None:
     hosts = contract.hosts
     data = _joined(contract)
     output = contract.checkpoint_dir / RUN
-    for left in [*output.rglob(".writing-*")]:  # copied to the next machine with what was whole
-        left.unlink(missing_ok=True)
     folder = _trained(contract, wanted, data, output)
     if hosts.rank:
         _say(f"host {hosts.current} has trained along; {hosts.names[0]} hands back the model")
