@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from training_fixture import chain, small_run, write_films
 
 from pipelines.errors import ConfigurationError, PlainfilmError, Reason, RunError
 from pipelines.training import stopping
+from pipelines.training.checkpoints import Checkpoints
 from pipelines.training.dataset import RadiographDataset
 from pipelines.training.evaluator import build_evaluator
 from pipelines.training.loading import FilmLoader
@@ -143,8 +145,8 @@ def read_and_look(items, cache):
     films.read_all()
     images = np.stack([*films.films()])
     mapped = isinstance(films._kept["image"], np.memmap)
-    left = [path.name for path in Path("/dev/shm").glob("plainfilm-*")]
-    return images, mapped, films._kept["image"].flags.writeable, left
+    named = mapped and Path(films._kept["image"].filename).exists()
+    return images, mapped, films._kept["image"].flags.writeable, named
 
 
 def lose_the_other(items, folder):
@@ -274,10 +276,10 @@ def test_films_are_read_once_a_machine_and_shared(two, films, folder):
     alone.read_all()
     expected = np.stack([*alone.films()])
     for each in two:
-        images, mapped, _, left = each["read"]
+        images, mapped, _, named = each["read"]
         assert np.array_equal(images, expected)
         assert mapped
-        assert left == []
+        assert not named, "nothing of it is left, however the run ends"
         for images, mapped, _, _ in each["cached"]:
             assert np.array_equal(images, expected)
             assert mapped
@@ -321,6 +323,24 @@ def test_a_process_that_is_killed_ends_the_other_with_its_reason(films, tmp_path
     assert refusal.reason is Reason.PROCESS_LOST
     assert "another one has ended" in str(refusal)
     assert seconds < 30
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_a_lost_process_is_none(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(stopping.stop_request, "training", False)
+    torch.save({"network": {}}, tmp_path / "last.pt")
+    trainer = SimpleNamespace(state=SimpleNamespace(device="cpu"), network=nn.Linear(2, 2))
+    checkpoints = Checkpoints(tmp_path, evaluator=None)
+    with pytest.raises(RunError, match="use a new output_dir"):
+        checkpoints.resume(trainer)
+
+    def lose(*_):
+        raise RuntimeError("gloo: Connection closed by peer")
+
+    monkeypatch.setattr(Ranks, "from_main", lose)
+    with pytest.raises(RuntimeError, match="Connection closed"):
+        checkpoints.resume(trainer)
 
 
 sizes = st.integers(1, 6)

@@ -161,7 +161,8 @@ class RadiographDataset(Dataset[dict[str, Any]]):
         workers = max(1, usable_cores() // ranks().local_size)
         with ThreadPoolExecutor(max_workers=workers) as readers:
             outcomes = readers.map(lambda index: self._read(index, lock), places)
-            told = progress(outcomes, "reading", total=len(places))
+            doing = "reading" if ranks().alone else "reading a part"
+            told = progress(outcomes, doing, total=len(places))
             return [
                 (index, error)
                 for index, error in zip(places, told, strict=True)

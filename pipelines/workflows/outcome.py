@@ -192,6 +192,8 @@ class Outcome(Ending):
             RunError: If no weights were named.
         """
         cases = self.cases()
+        if not ranks().is_main:
+            return
         point = self.choose_point(cases, shifted_cases(self.evaluator, cases, self.shifts))
         point.save(self.given_weights().parent / "operating_point.json")
         self.write(cases, point, self.given_weights())
