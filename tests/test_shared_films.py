@@ -57,7 +57,7 @@ def test_without_room_in_memory_they_stand_on_disk_and_without_any_they_are_refu
             raise OSError
 
         monkeypatch.setattr(shared_films, "make_array", full)
-        with pytest.raises(ConfigurationError, match="room for 0.0 GB") as refusal:
+        with pytest.raises(ConfigurationError, match=r"room for 0\.0 GB") as refusal:
             make_shared(FIRST, 3, named=named)
     assert refusal.value.reason is Reason.OUTPUT_UNWRITABLE
     assert not [*temporary.iterdir()]
