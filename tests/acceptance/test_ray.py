@@ -17,6 +17,7 @@ from bundle_fixture import one_torch_thread, write_dicom, write_png, write_tiny_
 from process_fixture import Command, run_command
 from ray_fixture import POISON, SLOW, add_node, ray_cluster, worker_of
 
+from pipelines.deploy.ray_batch.cluster import cluster as cluster_of
 from pipelines.deploy.ray_batch.predict import predict_on_ray
 from pipelines.errors import ConfigurationError
 from pipelines.inference.batch import predict_folder
@@ -178,6 +179,22 @@ def test_a_run_that_is_killed_ends_its_cluster_and_goes_on(bundle, tmp_path):
     # A folder may be left empty, where a process that was ending made it once more.
     left_over = {*Path("/tmp").glob("plainfilm-ray-*")} - before
     assert not [path for each in left_over for path in each.rglob("*") if path.is_file()]
+
+
+def test_files_of_a_cluster_go_after_its_processes(monkeypatch):
+    import ray
+
+    given = {}
+
+    def end() -> None:
+        folder = given["_temp_dir"]
+        assert Path(folder).is_dir(), "Ray's processes are still at work in it"
+
+    monkeypatch.setattr(ray, "init", lambda **options: given.update(options))
+    monkeypatch.setattr(ray, "shutdown", end)
+    with cluster_of(None):
+        pass
+    assert not Path(given["_temp_dir"]).exists()
 
 
 def test_what_is_wrong_is_said_with_words(bundle, tmp_path):

@@ -86,12 +86,14 @@ def cluster(address: str | None) -> Iterator[None]:
             "configure_logging": False,
         }
         with ExitStack() as stack:
+            # Entered first, so it goes after Ray's processes, which would make it anew.
+            folder = stack.enter_context(_folder()) if address is None else None
             stack.callback(ray.shutdown)
             with _no_words():
-                if address is None:
-                    _start(stack.enter_context(_folder()), quiet)
+                if folder is not None:
+                    _start(folder, quiet)
                 else:
-                    _join(address, quiet)
+                    _join(str(address), quiet)
             _hush()
             yield
 
