@@ -21,6 +21,7 @@ from pipelines.deploy.ray_batch.cluster import cluster as cluster_of
 from pipelines.deploy.ray_batch.predict import predict_on_ray
 from pipelines.errors import ConfigurationError
 from pipelines.inference.batch import predict_folder
+from pipelines.told_to_end import ends_when_told
 from pipelines.workflows.bundle import Bundle
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -181,19 +182,25 @@ def test_a_run_that_is_killed_ends_its_cluster_and_goes_on(bundle, tmp_path):
     assert not [path for each in left_over for path in each.rglob("*") if path.is_file()]
 
 
-def test_files_of_a_cluster_go_after_its_processes(monkeypatch):
+def test_a_cluster_of_its_own_takes_nothing_from_the_run_and_leaves_nothing(monkeypatch):
     import ray
 
     given = {}
 
-    def end() -> None:
-        folder = given["_temp_dir"]
-        assert Path(folder).is_dir(), "Ray's processes are still at work in it"
+    def begin(**options: object) -> None:
+        given.update(options)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Ray does
 
-    monkeypatch.setattr(ray, "init", lambda **options: given.update(options))
+    def end() -> None:
+        assert Path(given["_temp_dir"]).is_dir(), "Ray's processes are still at work in it"
+
+    monkeypatch.setattr(ray, "init", begin)
     monkeypatch.setattr(ray, "shutdown", end)
-    with cluster_of(None):
-        pass
+    with ends_when_told():
+        told = signal.getsignal(signal.SIGTERM)
+        with cluster_of(None):
+            assert signal.getsignal(signal.SIGTERM) is told
+    assert given["address"] == "local", "and not what RAY_ADDRESS says"
     assert not Path(given["_temp_dir"]).exists()
 
 

@@ -9,8 +9,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,7 +91,7 @@ def cluster(address: str | None) -> Iterator[None]:
             # Entered first, so it goes after Ray's processes, which would make it anew.
             folder = stack.enter_context(_folder()) if address is None else None
             stack.callback(ray.shutdown)
-            with _no_words():
+            with _no_words(), _own_end():
                 if folder is not None:
                     _start(folder, quiet)
                 else:
@@ -100,9 +102,21 @@ def cluster(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Make a folder for Ray's files, with a short path, since sockets stand in it."""
+    """Make a folder for Ray's files, with a short path, since sockets stand in it.
+
+    Raises:
+        RunError: OUTPUT_UNWRITABLE if it cannot be made.
+    """
     parent = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())
-    with held_folder(parent, "plainfilm-ray-") as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(held_folder(parent, "plainfilm-ray-"))
+        except OSError as error:
+            raise RunError(
+                Reason.OUTPUT_UNWRITABLE,
+                f"expected a place for Ray's files in {parent}, got none that can be written "
+                f"({error.strerror}); make it writable, or use --executor local",
+            ) from error
         yield folder
         # A process of Ray that is about to end may put another file there.
         shutil.rmtree(folder, ignore_errors=True)
@@ -153,6 +167,19 @@ def _no_words() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def _own_end() -> Iterator[None]:
+    """Let SIGTERM do after the block what it did before; Ray takes it, in Python and in C++."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _start(folder: Path, quiet: Mapping[str, Any]) -> None:
     """Start a cluster of this machine alone, which nobody else can talk to.
 
@@ -163,6 +190,7 @@ def _start(folder: Path, quiet: Mapping[str, Any]) -> None:
 
     try:
         ray.init(
+            address="local",  # whatever RAY_ADDRESS says
             num_cpus=usable_cores(),
             include_dashboard=False,
             object_store_memory=_STORE_BYTES,

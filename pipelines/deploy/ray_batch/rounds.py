@@ -23,7 +23,7 @@ from pipelines.predictions import Refusal, Segmentation
 from pipelines.reports.thumbnails import FILE_NAME as THUMBNAILS
 from pipelines.reports.thumbnails import MOST
 from pipelines.results.dicom_ledger import FOLDER as DICOM
-from pipelines.unfinished import held_folder
+from pipelines.unfinished import FILES, held_folder
 
 _ENGINE_KEYS = ("engine_name", "engine::name")
 _MOST_FILMS = 128
@@ -191,7 +191,7 @@ class RayRounds:
             OSError: If it cannot be written.
         """
         output, dicom = self._evaluator.output, self._evaluator.dicom
-        with held_folder(output, ".block-") as block:
+        with held_folder(output, f"{FILES}block-") as block:
             for name, content in files.items():
                 path = block / name
                 path.parent.mkdir(parents=True, exist_ok=True)
