@@ -22,7 +22,7 @@ from processes import Change, Ended, Started, run
 from pipelines.datasets.phantoms import write_samples
 
 BUNDLE = "pneumonia_classification"
-UNFINISHED = (".writing-*", ".converting-*", ".drawing-*", ".filling-*")
+UNFINISHED = (".writing-*", ".converting-*", ".drawing-*", ".filling-*", ".reading", ".fetched")
 """Names of what is not finished yet; nothing of it may be left behind."""
 
 _NETWORK = {

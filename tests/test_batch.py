@@ -215,7 +215,7 @@ def test_a_finished_run_reads_nothing_again_but_what_changed(bundle, films, tmp_
         RadiographFolder, "load", lambda self, item: read.append(item.filename) or load(self, item)
     )
     # The picture is drawn anew, and films that stand in it are read for it.
-    monkeypatch.setattr(batch.BatchPredictor, "_draw", lambda *_: None)
+    monkeypatch.setattr(batch.BatchResults, "draw", lambda *_: None)
     summary = predict(bundle, films, tmp_path / "out")
     assert sorted(read) == ["png/3.png", "png/new.png"]
     assert summary["predicted"] == 12

@@ -6,17 +6,16 @@ killed run knew and from what is new. Of each input a few bytes stay in memory, 
 stands on disk.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.collector import collector_paused
 from pipelines.inference.about import about_model
 from pipelines.inference.batch_films import BatchFilm, Elsewhere, Films, Given
+from pipelines.inference.batch_results import BatchResults
 from pipelines.inference.configuration import InferenceConfiguration
 from pipelines.inference.dicom_results import DicomResults
 from pipelines.inference.engine import Engine
@@ -35,10 +34,10 @@ from pipelines.inference.journal import (
 )
 from pipelines.inference.lock import FolderLock, locked
 from pipelines.inference.output import check_writable, output_errors
-from pipelines.inference.part import Part, forget_part, write_part
+from pipelines.inference.part import forget_part
 from pipelines.inference.prepared import Addition, Postprocessing, PreparedFilm
 from pipelines.inference.reading import ReaderPool
-from pipelines.inference.recorded import Joined, RunRecords
+from pipelines.inference.recorded import RunRecords
 from pipelines.inference.stream import FilmStream, Record
 from pipelines.inference.thumbnails import Thumbnails
 from pipelines.ingest.shard import Shard
@@ -46,15 +45,11 @@ from pipelines.networks.overlap import one_thread_an_operation
 from pipelines.networks.runtimes.opening import EngineName
 from pipelines.predictions import Refusal
 from pipelines.progress import progress
-from pipelines.radiograph import Pixels
 from pipelines.reports.page import draw_report
-from pipelines.reports.thumbnails import ThumbnailFile, stretched
-from pipelines.results.overlays import write_contact_sheet
-from pipelines.results.tables import write_batch
+from pipelines.reports.thumbnails import ThumbnailFile
+from pipelines.results.overlays import CONTACT_SHEET_FILMS
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.manifest import verify_manifest
-
-CONTACT_SHEET_FILMS = 24
 
 _log = logging.getLogger(__name__)
 
@@ -227,35 +222,18 @@ class BatchPredictor:
             "seconds": round(time.monotonic() - started, 3),
             "films_per_second": round(len(todo) / seconds, 2) if todo else None,
         }
+        results = BatchResults(
+            self.dataset, self.reader, self.postprocessing, output=self.output, dicom=self.dicom
+        )
         with output_errors():
-            self._draw(records, thumbnails)
-            summary = self._write(records, about | speed)
+            results.draw(records, thumbnails)
+            summary = results.write(records, about | speed)
         if self.report:
             title = f"{summary['bundle']} {summary['bundle_version']}"
             draw_report(self.output, title=title, kind="prediction", thumbnails=kept.read)
-        self._finish_part(about, speed)
-        return summary
-
-    def _finish_part(self, about: Mapping[str, object], speed: Mapping[str, object]) -> None:
-        """Say that a share is finished, with what brings it together with the others."""
-        listing, shard = self.dataset.collection.listing, self.dataset.shard
-        if listing is None or shard is None:
-            return
-        objects: Mapping[str, object] = {}
-        if self.dicom is not None and self.dicom.kinds:
-            objects = {"kinds": self.dicom.kinds, "made_by": self.dicom.made_by}
-        part = Part(
-            folder=self.output,
-            shard=shard,
-            task=self.postprocessing.record.__name__,
-            tables=self.postprocessing.tables,
-            about=about,
-            speed=speed,
-            objects=objects,
-            listing=listing,
-        )
         with output_errors():
-            write_part(part)
+            results.finish_part(about, speed)
+        return summary
 
     def _stands(self, record: Record, elsewhere: Elsewhere | None) -> bool:
         """Whether a record of an earlier run is taken as it is."""
@@ -357,56 +335,6 @@ class BatchPredictor:
                 if isinstance(prepared, PreparedFilm):
                     self.dataset.release(prepared)
             yield from answers
-
-    def _draw(self, records: RunRecords, thumbnails: Thumbnails) -> None:
-        """Draw the first predicted films; those of an earlier run are read once more."""
-        predicted = records.first_predicted(CONTACT_SHEET_FILMS)
-        captioned = self.postprocessing.caption
-        films = [
-            (
-                self._picture(place, thumbnails),
-                replace(captioned(record), foreign=bool(record.out_of_distribution)),
-            )
-            for place, record in predicted
-        ]
-        shown = [(picture, caption) for picture, caption in films if picture is not None]
-        sheet = self.output / "contact_sheet.png"
-        if shown:
-            write_contact_sheet(sheet, shown)
-        else:
-            sheet.unlink(missing_ok=True)
-
-    def _picture(self, position: int, thumbnails: Thumbnails) -> Pixels | None:
-        kept = thumbnails.find(position)
-        if kept is not None:
-            return kept
-        read = self.reader.read(self.dataset.__getitem__, [position])
-        return next((stretched(f.image) for _, f in read if isinstance(f, PreparedFilm)), None)
-
-    def _write(self, records: RunRecords, about: Mapping[str, object]) -> Mapping[str, Any]:
-        collection, predicted = self.dataset.collection, records.predicted
-        made: Mapping[str, object] = {}
-        if self.dicom is not None:
-            kinds = self.dicom.kinds
-            made = self.dicom.finish([r.filename for r in predicted] if kinds else [])
-        write_batch(
-            self.output,
-            predicted,
-            Joined(collection.refusals, records.refused),
-            tables=self.postprocessing.tables,
-            summary={"inputs": collection.inputs, **about, **made},
-        )
-        summary: Mapping[str, Any] = json.loads((self.output / "summary.json").read_text("utf-8"))
-        outcomes = ("predicted", "skipped", "failed")
-        counts = ", ".join(f"{summary[outcome]} {outcome}" for outcome in outcomes)
-        _log.info("%d inputs: %s", summary["inputs"], counts)
-        if summary["out_of_distribution"]:
-            _log.warning(
-                "%d are unlike the training films; their answers mean nothing: see the column "
-                "out_of_distribution",
-                summary["out_of_distribution"],
-            )
-        return summary
 
 
 def run_predictor(evaluator: BatchPredictor) -> Mapping[str, Any]:

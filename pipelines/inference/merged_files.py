@@ -14,11 +14,9 @@ from pipelines.inference.part import Part
 from pipelines.reports.page import FILE_NAME as REPORT
 from pipelines.reports.thumbnails import FILE_NAME as THUMBNAILS
 from pipelines.reports.thumbnails import MOST
-from pipelines.results.overlays import tiles_of, write_tiles
+from pipelines.results.overlays import CONTACT_SHEET, CONTACT_SHEET_FILMS, tiles_of, write_tiles
 from pipelines.table_cells import table_filename
 
-CONTACT_SHEET = "contact_sheet.png"
-CONTACT_SHEET_FILMS = 24
 PICTURES = ("overlays", "explanations", "masks", "regions", "crops")
 """Folders with files of each film, named after the film."""
 

@@ -11,6 +11,10 @@ from pipelines.evaluation.drawing import GROUND, MUTED, PANEL, TEXT, font, lette
 from pipelines.files import whole_file
 from pipelines.radiograph import Pixels
 
+CONTACT_SHEET = "contact_sheet.png"
+CONTACT_SHEET_FILMS = 24
+"""How many films, the first ones, stand on the sheet."""
+
 # Okabe and Ito, told apart by colour-blind people; lightened blue for a dark ground.
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 _GAP, _FRAME, _CAPTION = 16, 4, 64
