@@ -391,6 +391,12 @@ def test_more_processes_than_devices_are_refused(device, there, said, monkeypatc
     assert require_devices("cuda", there) == "cuda"
 
 
+def test_the_one_gpu_of_a_mac_is_not_shared(monkeypatch):
+    monkeypatch.setattr("pipelines.training.ranks.pick_device", torch.device)
+    with pytest.raises(ConfigurationError, match="got 'mps', which they would share"):
+        require_devices("mps", 2)
+
+
 def test_fewer_films_in_a_batch_than_processes_are_refused(monkeypatch):
     monkeypatch.setattr("pipelines.training.loading.ranks", lambda: Ranks(3, 8))
     sampler = EpochSampler([{"label": 0}] * 20, balance="none")

@@ -166,14 +166,15 @@ def require_devices(device: str | torch.device, count: int) -> str:
     Raises:
         ConfigurationError: If there are too few, or one is named that they would have to share.
     """
-    kind = pick_device(device).type
+    place = pick_device(device)
+    kind = place.type
     if count == 1 or (kind == "cpu" and str(device) in {"auto", "cpu"}):
         return kind
     if kind != "cuda" or str(device) not in {"auto", "cuda"}:
         raise ConfigurationError(
             Reason.CONFIGURATION,
-            f"expected device auto, cpu or cuda for {count} processes, got '{device}', which they "
-            "would share; set device=cpu, or train on one device",
+            f"expected device cpu or cuda for {count} processes, got '{place}', which they would "
+            "share; set device=cpu, or train on one device",
         )
     there = torch.cuda.device_count()
     if count > there:

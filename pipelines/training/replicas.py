@@ -1,5 +1,6 @@
 """One network in several processes: gradients are averaged, and everything else stays in step."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -44,6 +45,8 @@ def replicate(network: nn.Module, try_loss: Callable[[], torch.Tensor]) -> nn.Mo
     unused = set.intersection(*group.gather(_unused(network, try_loss)))
     for name, weights in network.named_parameters():
         weights.requires_grad_(weights.requires_grad and name not in unused)
+    # Filters of a single channel have two layouts in memory that are the same.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     # Statistics of batch norm are averaged behind each step, not taken from the first process.
     return DistributedDataParallel(
         network, forward_sync_buffers=False, gradient_as_bucket_view=True
