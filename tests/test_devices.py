@@ -100,10 +100,18 @@ def test_a_process_that_is_killed_is_named_and_not_what_followed(start):
     assert refusal.value.reason is Reason.PROCESS_LOST
 
 
+@pytest.fixture
+def heeding():
+    """Ctrl-C as a terminal has it; what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("number", "ended"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)]
 )
-def test_signals_reach_every_process(start, tmp_path, number, ended):
+def test_signals_reach_every_process(start, tmp_path, heeding, number, ended):
     def tell():
         while len([*tmp_path.glob("ready-*")]) < 2:
             time.sleep(0.01)

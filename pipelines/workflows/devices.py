@@ -145,7 +145,7 @@ def _launch_config(machines: Machines, folder: Path, *, silent: bool) -> Any:
 
 
 def _heeded() -> list[str]:
-    """Name the signals that end the run: `nohup` has SIGHUP ignored, and it stays so."""
+    """Name the signals that end the run: what `nohup`, or a shell's `&`, has ignored stays so."""
     heeded = [each for each in _SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
     return [each.name for each in heeded]
 
