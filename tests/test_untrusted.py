@@ -291,9 +291,19 @@ def test_a_configuration_that_stands_elsewhere_is_refused_too(bundle):
     assert all(each.startswith("docs/evil.json") for each in found)
 
 
-def test_deep_nesting_is_refused(bundle):
-    (bundle.configs / "deep.json").write_text('{"x": ' + "[" * 90_000 + "]" * 90_000 + "}")
-    assert any("nested too deep" in each for each in said(bundle))
+@pytest.mark.parametrize("folder", ["configs", "docs"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"x": ' + "[" * 90_000 + "]" * 90_000 + "}", "at most 100 levels"),
+        ('{"x": ' + "[" * 200 + '"$exit()"' + "]" * 200 + "}", "at most 100 levels"),
+        ('{"x": NaN, "y": "$exit()"}', "NaN is no number of JSON"),
+    ],
+    ids=["endless", "deep", "not a number"],
+)
+def test_what_monai_would_read_and_the_check_does_not_is_refused(bundle, folder, content, message):
+    (bundle.root / folder / "evil.json").write_text(content)
+    assert any(message in each for each in said(bundle) if "evil.json" in each)
 
 
 def test_the_check_imports_neither_torch_nor_the_bundle():
@@ -332,6 +342,14 @@ def test_a_name_of_a_file_stays_inside_the_bundle(bundle):
         bundle_file(str(bundle.root), "../other/model.pt")
 
 
+# What a run has packed itself: for its workers over Ray, which unpickles whatever it carries, and
+# into a file without a name.
+UNPICKLES = {
+    ("deploy/ray_batch/blocks.py", "pickle.loads"),
+    ("ingest/spooled.py", "pickle.loads"),
+}
+
+
 def test_every_load_of_weights_in_the_package_is_for_weights_alone():
     """And of arrays, none allows pickles; nothing unpickles, and no archive is extracted."""
     loads = 0
@@ -345,7 +363,8 @@ def test_every_load_of_weights_in_the_package_is_for_weights_alone():
             if called == "torch.load":
                 loads += 1
                 assert given.get("weights_only") == "True", where
-            assert called not in {"pickle.load", "pickle.loads", "eval", "exec"}, where
+            if (path.relative_to(CHECKOUT / "pipelines").as_posix(), called) not in UNPICKLES:
+                assert called not in {"pickle.load", "pickle.loads", "eval", "exec"}, where
             assert not called.endswith((".extractall", ".extract", "unpack_archive")), where
             assert given.get("allow_pickle", "False") == "False", where
             assert "trust_remote_code" not in given, where
