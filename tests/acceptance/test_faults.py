@@ -10,7 +10,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    """Small runs of every stage, and three kills of each."""
+    """Small runs of every stage, and one kill of each."""
     sys.path.insert(0, str(BENCHMARKS))  # of the processes that it starts, too
     import faults
 
