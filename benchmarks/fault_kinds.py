@@ -41,9 +41,10 @@ def killed(made: "Disturbed") -> None:
         made.finish(trial)
 
 
-def _killed_once(made: "Disturbed", trial: Trial) -> Ended:
+def _killed_once(made: "Disturbed", trial: Trial, *, within: float = 1.0) -> Ended:
+    """Kill a run in the first part of its time, all of it by default."""
     with trial.started() as process:
-        process.rest(made.moment())
+        process.rest(within * made.moment())
         process.kill()
         return process.wait()
 
@@ -71,11 +72,14 @@ def full_disk(made: "Disturbed", *, place: str = "output") -> None:
 
 
 def read_only(made: "Disturbed", *, place: str = "output") -> None:
-    """Kill a run, let it go on where nothing can be written, then where it can."""
+    """Kill a run, let it go on where nothing can be written, then where it can.
+
+    It is killed early, so that there is something left to write.
+    """
     for _ in range(min(3, made.kills)):
         trial = made.trial()
         with _disk(trial.folder / place, bytes_=1 << 30) as disk:
-            _killed_once(made, trial)
+            _killed_once(made, trial, within=0.2)
             disk.change("ro")
             made.disturbed(trial, trial.run(), expected=["output_unwritable"])
             disk.change("rw")
