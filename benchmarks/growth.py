@@ -50,18 +50,7 @@ def main() -> None:
         draw(options.picture, counts, measured)
     first, last = measured[0], measured[-1]
     figures = [
-        measuring.Figure(
-            name=f"a film of {counts[-1]} against one of {counts[0]}",
-            unit="ms",
-            ours=last["milliseconds"],
-            peer=first["milliseconds"],
-            peer_name=f"{counts[0]} films",
-            ratio=last["milliseconds"] / first["milliseconds"],
-            of="ours / peer",
-            target=FLAT,
-            more_is_better=False,
-            peak_megabytes=last["peak_megabytes"],
-        ),
+        flat(counts, measured, one="a film", many="films"),
         measuring.Figure(
             name=f"memory of {counts[-1]} films",
             unit="MB",
@@ -78,6 +67,32 @@ def main() -> None:
         workers,
     ]
     measuring.report(figures, options.json)
+
+
+def flat(
+    counts: Sequence[int], measured: Sequence[dict[str, float]], *, one: str, many: str
+) -> measuring.Figure:
+    """Hold what one costs in the largest folder against what it costs in the smallest.
+
+    Args:
+        counts: Sizes of the folders, ascending.
+        measured: Of each, `milliseconds` and `peak_megabytes`.
+        one: What is counted, with its article.
+        many: The same in the plural.
+    """
+    first, last = measured[0], measured[-1]
+    return measuring.Figure(
+        name=f"{one} of {counts[-1]} against one of {counts[0]}",
+        unit="ms",
+        ours=last["milliseconds"],
+        peer=first["milliseconds"],
+        peer_name=f"{counts[0]} {many}",
+        ratio=last["milliseconds"] / first["milliseconds"],
+        of="ours / peer",
+        target=FLAT,
+        more_is_better=False,
+        peak_megabytes=last["peak_megabytes"],
+    )
 
 
 def grown(folder: Path, count: int) -> dict[str, float]:

@@ -22,13 +22,12 @@ from typing import Any
 
 import measuring
 import numpy as np
+from growth import flat
 
 COUNTS = (10_000, 100_000)
 DISTINCT = 100
 A_FOLDER = 1_000
 SIDE = 32
-FLAT = 1.2
-"""An input of the largest folder may cost so many times what one of the smallest costs."""
 MOST_BYTES = 100.0
 """By which the memory of the process may grow with each input."""
 
@@ -63,18 +62,7 @@ def figures(counts: list[int], measured: list[dict[str, float]]) -> list[measuri
     grown = 2**20 * (last["peak_megabytes"] - first["peak_megabytes"])
     a_film = grown / max(1, counts[-1] - counts[0])
     return [
-        measuring.Figure(
-            name=f"an input of {counts[-1]} against one of {counts[0]}",
-            unit="ms",
-            ours=last["milliseconds"],
-            peer=first["milliseconds"],
-            peer_name=f"{counts[0]} inputs",
-            ratio=last["milliseconds"] / first["milliseconds"],
-            of="ours / peer",
-            target=FLAT,
-            more_is_better=False,
-            peak_megabytes=last["peak_megabytes"],
-        ),
+        flat(counts, measured, one="an input", many="inputs"),
         measuring.Figure(
             name="memory that each input more takes",
             unit="bytes",
