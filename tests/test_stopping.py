@@ -11,7 +11,8 @@ from ignite.engine import Events
 from process_fixture import context
 from training_fixture import small_run, write_films
 
-from pipelines.training.stopping import STOPPED, stop_request
+from pipelines.told_to_end import STATUS
+from pipelines.training.stopping import stop_request
 
 
 def states_equal(one, two):
@@ -30,7 +31,7 @@ def stopped_at(iteration, films, folder, **options):
     )
     with stop_request.heeded(), pytest.raises(SystemExit) as ended:
         trainer.run()
-    assert ended.value.code == STOPPED == 143
+    assert ended.value.code == STATUS == 143
     return torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
 
 
@@ -105,7 +106,7 @@ def test_outside_of_training_the_process_ends_at_once_and_signals_are_given_back
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended, stop_request.heeded():
         os.kill(os.getpid(), signal.SIGTERM)
-    assert ended.value.code == STOPPED
+    assert ended.value.code == STATUS
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -123,4 +124,4 @@ def test_what_takes_too_long_is_ended_all_the_same(training):
     process = context.Process(target=take_too_long, args=(training,))
     process.start()
     process.join(50)
-    assert process.exitcode == STOPPED
+    assert process.exitcode == STATUS

@@ -23,6 +23,7 @@ from torch import distributed
 from pipelines.errors import ConfigurationError, Reason
 from pipelines.networks.device import pick_device
 from pipelines.progress import show_progress
+from pipelines.told_to_end import STATUS
 
 Value = TypeVar("Value")
 
@@ -216,4 +217,4 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGTERM))
     launcher = os.environ.get(LAUNCHER_VARIABLE)
     if launcher is not None and os.getppid() != int(launcher):
-        raise SystemExit(128 + signal.SIGTERM)
+        raise SystemExit(STATUS)

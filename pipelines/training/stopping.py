@@ -22,6 +22,7 @@ from torch.distributed import DistError
 
 from pipelines.errors import Reason, RunError
 from pipelines.refusal_text import root_cause
+from pipelines.told_to_end import SECONDS_TO_END, STATUS
 from pipelines.training.ranks import ranks
 from pipelines.training.sampling import drawn_by
 from pipelines.training.trainer import RadiographTrainer, seed_of_network
@@ -30,17 +31,11 @@ logger = logging.getLogger(__name__)
 
 _SEEDS_BETWEEN_BATCHES = 7_919
 
-STOPPED = 128 + signal.SIGTERM
-"""Exit status of a process that ended because it was told to."""
-
 GRACE_SECONDS = 90.0
 """How long a checkpoint may take; what has none by then ends with the one before.
 
 SageMaker kills 120 seconds after SIGTERM, and what is written still has to be copied.
 """
-
-SECONDS_TO_END = 5.0
-"""How long the process may take to end where there is nothing to keep, for its readers, say."""
 
 
 class StopRequest:
@@ -90,7 +85,7 @@ class StopRequest:
         Raises:
             SystemExit: Always, with status 143.
         """
-        raise SystemExit(STOPPED)
+        raise SystemExit(STATUS)
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         training, asked = self.training, self.asked
@@ -99,7 +94,7 @@ class StopRequest:
             # A batch, a validation or a pool of readers that takes too long: files are whole or
             # not there, whenever the process ends.
             seconds = self._grace_seconds if training else SECONDS_TO_END
-            self._timer = threading.Timer(seconds, os._exit, [STOPPED])
+            self._timer = threading.Timer(seconds, os._exit, [STATUS])
             self._timer.daemon = True
             self._timer.start()
         if not training:

@@ -12,13 +12,13 @@ from typing import Any
 
 from pipelines.errors import Reason, RunError
 from pipelines.refusal_text import KEPT_VARIABLE, KeptRefusal, kept_refusals
+from pipelines.told_to_end import STATUS
 from pipelines.unfinished import scratch_folder
 from pipelines.workflows.bundle import Bundle
 from pipelines.workflows.machines import OVERLAY, Machines
 
 _SECONDS_TO_MEET = 900
 _SECONDS_TO_END = 100
-_TOLD_TO_END = 128 + signal.SIGTERM
 _INTERRUPTED = 128 + signal.SIGINT
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -178,8 +178,8 @@ def _reason_of(
             return _killed(rank, signal.Signals(-status).name)
     if _INTERRUPTED in statuses.values():
         return KeyboardInterrupt()
-    if {_TOLD_TO_END, -signal.SIGTERM} & {*statuses.values()} and not lost:
-        return SystemExit(_TOLD_TO_END)
+    if {STATUS, -signal.SIGTERM} & {*statuses.values()} and not lost:
+        return SystemExit(STATUS)
     if lost:
         return lost[0].refusal()
     rank, status = next(iter(statuses.items()))

@@ -14,11 +14,10 @@ from pipelines.deploy.sagemaker.handing_back import hand_back_model, hand_back_r
 from pipelines.deploy.sagemaker.hyperparameters import Wanted, read_hyperparameters
 from pipelines.deploy.sagemaker.metrics import final_lines
 from pipelines.errors import Reason, RunError
+from pipelines.told_to_end import STATUS
 
 RUN = "run"
 """The folder of the run below that of the checkpoints."""
-
-_STOPPED = 128 + signal.SIGTERM
 
 
 def train(environment: Mapping[str, str]) -> None:
@@ -50,7 +49,7 @@ def _ending_at_once() -> Iterator[None]:
     """
 
     def end(_number: int, _frame: object) -> NoReturn:
-        raise SystemExit(_STOPPED)
+        raise SystemExit(STATUS)
 
     before = signal.signal(signal.SIGTERM, end)
     try:
